@@ -322,3 +322,19 @@ fn password_advice(had_one: bool) -> &'static str {
         "asks for a user name and password. Put a line with its address, as in http://user:password@host:port, into the file that the configuration names as balancer.credentials"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_names_the_first_are_told() {
+        let names = |count: usize| (1..=count).map(|number| format!("s{number}")).collect::<Vec<_>>();
+        let all = names(NAMES_SHOWN).join(", ");
+        assert_eq!(it_has(&names(NAMES_SHOWN)), format!("it has: {all}"));
+        assert_eq!(
+            it_has(&names(NAMES_SHOWN + 5)),
+            format!("it has: {all} and 5 more")
+        );
+    }
+}

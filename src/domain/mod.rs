@@ -13,6 +13,8 @@ pub mod endpoints;
 pub mod error;
 pub mod event;
 pub mod health;
+#[cfg(test)]
+mod hostile;
 pub mod ids;
 pub mod kind;
 pub mod lock;

@@ -129,6 +129,9 @@ mod tests {
             let text = format!("{}éhunter2é{}", "x".repeat(before), "y".repeat(2 * LONGEST_LINE));
             let got = lines(&[text.as_bytes()], &mask).concat().replace(CONTINUES, "");
             assert_eq!(got, text.replace("hunter2", "•••"), "{before}");
+            let pieces: Vec<&[u8]> = text.as_bytes().chunks(3).collect();
+            let got = lines(&pieces, &mask).concat().replace(CONTINUES, "");
+            assert_eq!(got, text.replace("hunter2", "•••"), "{before}, in pieces");
         }
         let only = Mask::new(["aaaa"]);
         assert!(!lines(&[&vec![b'a'; LONGEST_LINE * 3]], &only).is_empty());

@@ -139,3 +139,36 @@ fn mebibytes(bytes: u64) -> String {
         _ => format!("{} MiB", bytes >> 20),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_end_no_more_is_held_than_is_kept() {
+        let limits = LogLimits {
+            step: 1024,
+            ..LogLimits::default()
+        };
+        let mut output = StepOutput::new(limits, Arc::default());
+        let line = |number: u64| Line {
+            stream: Stream::Stdout,
+            text: format!("{number:0984}"),
+        };
+        let mut first = output.take(vec![line(0)]);
+        for number in 1..=1000 {
+            first.extend(output.take(vec![line(number)]));
+            assert!(output.tail_size <= TAIL);
+        }
+        assert_eq!((first.len(), first[0].text.clone()), (2, line(0).text));
+        let last = output.end();
+        let kept = TAIL / 1000;
+        assert_eq!(
+            last[0].text,
+            format!("{} lines (725 KiB) are left out here.", 1000 - kept)
+        );
+        assert_eq!(last[1].text, line(1001 - kept).text);
+        assert_eq!(last.last().map(|line| line.text.clone()), Some(line(1000).text));
+        assert_eq!(last.len() as u64, kept + 1);
+    }
+}

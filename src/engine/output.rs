@@ -312,3 +312,40 @@ async fn store(sink: &Sink, batch: &mut Batch) -> Result<()> {
     let stored = log::append(&record, chunks).await?;
     record.commit_lines(stored).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_step_that_are_written_together_keep_their_order() {
+        let step = |server: &str| {
+            Arc::new(StepName {
+                id: None,
+                server: server.to_owned(),
+                kind: StepKind::Deploy,
+            })
+        };
+        let (one, two) = (step("web1"), step("web2"));
+        let mut batch = Batch::default();
+        for (step, text) in [(&one, "1"), (&two, "a"), (&one, "2"), (&two, "b"), (&one, "3")] {
+            let line = Line {
+                stream: Stream::Stdout,
+                text: text.to_owned(),
+            };
+            batch.take(Message::Lines {
+                step: Arc::clone(step),
+                size: line.text.len(),
+                lines: vec![line],
+            });
+        }
+        let texts = |lines: &[Line]| lines.iter().map(|line| line.text.clone()).collect::<String>();
+        let parts: Vec<(&str, String)> = batch
+            .parts
+            .iter()
+            .map(|(step, lines)| (step.server.as_str(), texts(lines)))
+            .collect();
+        assert_eq!(parts, [("web1", "123".to_owned()), ("web2", "ab".to_owned())]);
+        assert_eq!((batch.lines, batch.size), (5, 10));
+    }
+}

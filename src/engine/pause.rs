@@ -43,11 +43,17 @@ pub(super) async fn hold(run: &Run, reason: PauseReason, until: Option<Instant>)
 /// As [`hold`].
 pub(super) async fn hold_for(run: &Run, chosen: Chosen, findings: Vec<String>) -> StepResult<Answered> {
     let pause = Pause {
-        findings,
+        findings: masked(run, &findings),
         chosen: Some(chosen.clone()),
         ..Pause::new(chosen.question, run.now(), None)
     };
     hold_in(run, pause).await
+}
+
+/// What was found, without the secrets that a path or a program's words may hold.
+fn masked(run: &Run, findings: &[String]) -> Vec<String> {
+    if crate::sabotage::on("f1") { return findings.to_vec(); }
+    findings.iter().map(|finding| run.log.masked(finding)).collect()
 }
 
 async fn hold_in(run: &Run, pause: Pause) -> StepResult<Answered> {
@@ -62,6 +68,7 @@ async fn hold_in(run: &Run, pause: Pause) -> StepResult<Answered> {
 /// # Errors
 /// As [`hold`].
 pub(super) async fn wait_on(run: &Run, mut pause: Pause, findings: Vec<String>) -> StepResult<Answered> {
+    let findings = masked(run, &findings);
     if findings != pause.findings {
         pause.since = run.now();
         pause.until = pause.until.filter(|_| findings.is_empty() || crate::sabotage::on("t4"));

@@ -17,7 +17,6 @@ use super::planning::Prospect;
 use super::rollout::{self, Goods, PausedRollout, Resumption};
 use super::run::Run;
 use super::shared::Shared;
-use super::steps::transfer::Package;
 use super::steps::{reuse, script};
 use super::stop::{Stop, StopReason};
 use super::turn::WorkTurn;
@@ -215,7 +214,7 @@ async fn ready(run: &mut Run, past: &mut PausedRollout) -> StepResult<Result<Rea
     if let Some((package, before)) = package.zip(past.footing.contents.as_ref())
         && package.contents() != *before && !crate::sabotage::on("t6")
     {
-        return Ok(Err(vec![difference(run, package, before).await]));
+        return Ok(Err(vec![package.difference_to(before).await]));
     }
     Ok(Ok((goods, reached)))
 }
@@ -244,12 +243,6 @@ async fn prepare(
     let tree = phases::prepare(run).await?;
     script::check_servers(run, &tree, &checked).await?;
     Goods::pack(run, tree, &checked, None).await
-}
-
-async fn difference(run: &Run, package: &Package, before: &str) -> String {
-    let sentence = package.difference_to(before).await;
-    if crate::sabotage::on("m15") { return sentence; }
-    run.log.masked(&sentence)
 }
 
 fn settings(run: &Run, past: &PausedRollout) -> Vec<String> {

@@ -81,3 +81,17 @@ pub(super) fn find_tree(repository: &Repository, id: Oid) -> Result<Tree<'_>> {
     }
     Ok(repository.find_tree(id)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_for_a_page_ends_in_time() {
+        let left = |budget: Budget| budget.end.saturating_duration_since(Instant::now());
+        let whole = left(Budget::new(CancellationToken::new()));
+        assert!((TIME / 2..=TIME).contains(&whole), "{whole:?}");
+        let over = Budget::of(10, Duration::ZERO, CancellationToken::new());
+        assert!(matches!(over.spend_entry(), Err(Error::TooMuchToCompare)));
+    }
+}

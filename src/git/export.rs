@@ -120,7 +120,7 @@ pub(super) async fn all(parts: Vec<ExportPart>, into: &Path, cancel: &Cancellati
     tokio::task::spawn_blocking(work).await.map_err(Error::Internal)?
 }
 
-fn export_part(
+pub(super) fn export_part(
     repository: &Repository,
     part: &ExportPart,
     root: &Path,

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::attributes::Attributes;
 use super::elsewhere::submodule_url;
 use super::lfs::pointer::{POINTER_BYTES, Pointer, PointerReading};
+use super::refs::ListOfRefs;
 use super::settings::settings;
 use super::url::{Location, RemoteUrl, check_url};
 use crate::cases::cases;
@@ -76,6 +77,19 @@ fn pointer() -> impl Strategy<Value = Vec<u8>> {
         let text = format!("{version}\n{}\n{}", lines.join("\n"), "\n".repeat(end));
         text.into_bytes()
     })
+}
+
+/// A line of a list of refs, with what is nearly special.
+fn ref_line() -> impl Strategy<Value = String> {
+    let commit = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32";
+    let names = vec![
+        "HEAD\0multi_ack shallow deepen-since object-format=sha1 agent=git/2.50",
+        "refs/heads/main",
+        "refs/heads/object-format=sha256",
+        "refs/tags/0035shallow",
+        "refs/heads/0035shallo",
+    ];
+    prop::sample::select(names).prop_map(move |name| format!("003d{commit} {name}\n"))
 }
 
 /// Addresses, whole and in pieces.
@@ -170,5 +184,29 @@ proptest! {
             prop_assert!(host(&found) == host(&base) || host(&found).as_deref() == Some("lib.example"), "{}", found);
             prop_assert_eq!(check_url(found.as_str()), Ok(found));
         }
+    }
+
+    #[test]
+    fn a_list_of_refs_is_judged_alike_wherever_it_is_cut(
+        before in vec(ref_line(), 0..6),
+        said in prop::option::of(prop::sample::select(vec![
+            "0035shallow 4d7a214614ab2935c943f9e0ff69d22eadbb8f32\n",
+            " object-format=sha256",
+            "\0object-format=sha256\n",
+        ])),
+        after in vec(ref_line(), 0..3),
+        cuts in vec(any::<prop::sample::Index>(), 0..12),
+    ) {
+        let is_special = said.is_some();
+        let list = [before.concat(), said.unwrap_or_default().to_owned(), after.concat()].concat();
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(list.len() + 1)).collect();
+        cuts.push(list.len());
+        cuts.sort_unstable();
+        let (mut refs, mut from, mut told) = (ListOfRefs::default(), 0, None);
+        for upto in cuts {
+            told = told.or(refs.take(&list.as_bytes()[from..upto]));
+            from = upto;
+        }
+        prop_assert_eq!(told.is_some(), is_special, "{:?}", list);
     }
 }

@@ -30,7 +30,7 @@ use url::Url;
 
 use super::credentials::{self, GitLogin, stored_login};
 use super::error::{Error, Result};
-use super::refs::{self, REFS, REFS_BYTES};
+use super::refs::{ListOfRefs, REFS, REFS_BYTES};
 use super::{CONNECT_TIMEOUT, GitOptions};
 use crate::http::{self, Guard, Proxies, Tls};
 
@@ -230,9 +230,10 @@ impl Remote {
         };
         let limit = if lists_refs { crate::sabotage::most("q4", REFS_BYTES) } else { usize::MAX };
         let fails = Arc::clone(&self.trouble);
+        let mut list = ListOfRefs::default();
         let body = body.map_frame(move |frame| {
-            let special = frame.data_ref().filter(|_| lists_refs);
-            if let Some(error) = special.and_then(|data| refs::special(data)) {
+            let piece = frame.data_ref().filter(|_| lists_refs);
+            if let Some(error) = piece.and_then(|piece| list.take(piece)) {
                 fails.lock().get_or_insert(error);
             }
             frame

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 use super::error::{Error, Result};
 use super::https::{self, FirstError};
 use super::local::LocalRepository;
-use super::refs::{self, REFS, REFS_BYTES};
+use super::refs::ListOfRefs;
 use super::ssh::{self, HostConnection};
 use super::url::{Location, RemoteUrl};
 use super::{CONNECT_TIMEOUT, GitOptions};
@@ -215,17 +215,15 @@ async fn pass_on(
         to_remote.eof().await
     };
     let downwards = async {
-        let mut listed = 0;
+        let mut list = ListOfRefs::default();
         while let Some(message) = from_remote.wait().await {
             match message {
                 ChannelMsg::Data { data } => {
-                    if !has_asked.load(Ordering::Relaxed) {
-                        listed += data.len();
-                        let too_many = (listed > crate::sabotage::most("q3", REFS_BYTES)).then_some(Error::TooManyRefs { limit: REFS });
-                        if let Some(error) = too_many.or_else(|| refs::special(&data)) {
-                            *trouble.lock() = Some(error);
-                            return Ok(());
-                        }
+                    if !has_asked.load(Ordering::Relaxed)
+                        && let Some(error) = list.take(&data)
+                    {
+                        *trouble.lock() = Some(error);
+                        return Ok(());
                     }
                     to_git.write_all(&data).await?;
                 }
@@ -245,4 +243,18 @@ fn note(heard: &Heard, said: &[u8]) {
     let mut heard = heard.lock();
     let room = crate::sabotage::most("q5", HEARD_LIMIT).saturating_sub(heard.len()).min(said.len());
     heard.extend_from_slice(&said[..room]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_words_without_end_the_first_are_kept() {
+        let heard = Heard::default();
+        for _ in 0..3 {
+            note(&heard, &[b'x'; HEARD_LIMIT - 10]);
+        }
+        assert_eq!(heard.lock().len(), HEARD_LIMIT);
+    }
 }

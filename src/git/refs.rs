@@ -8,15 +8,36 @@ pub(super) const REFS: usize = 100_000;
 /// Bytes in which a remote lists them: libgit2 holds all of it in memory.
 pub(super) const REFS_BYTES: usize = 64 * 1024 * 1024;
 
-/// Why libgit2 cannot fetch from the repository, if this piece of its list of refs says so.
-pub(super) fn special(piece: &[u8]) -> Option<Error> {
-    let says = |said: &[u8]| piece.windows(said.len()).any(|window| window == said);
-    // After a space or NUL, which no name of a branch has.
-    if says(b" object-format=sha256") || says(b"\0object-format=sha256") {
-        return Some(sha256());
+/// After a space or NUL, which no name of a branch has.
+const SHA256: [&[u8]; 2] = [b" object-format=sha256", b"\0object-format=sha256"];
+/// A line of its own, with a commit; the capability of that name has no length before it.
+const SHALLOW: &[u8] = b"0035shallow ";
+
+/// A list of refs that comes in pieces, cut anywhere.
+#[derive(Default)]
+pub(super) struct ListOfRefs {
+    /// Bytes so far.
+    length: usize,
+    /// The last of them, which may be the beginning of what we look for.
+    end: Vec<u8>,
+}
+
+impl ListOfRefs {
+    /// Takes the next piece; why libgit2 cannot fetch from the repository, if the list says so by now.
+    pub(super) fn take(&mut self, piece: &[u8]) -> Option<Error> {
+        self.length += piece.len();
+        if self.length > crate::sabotage::most("q3", REFS_BYTES) {
+            return Some(Error::TooManyRefs { limit: REFS });
+        }
+        let seen = [&self.end, piece].concat();
+        self.end = seen[seen.len().saturating_sub(SHA256[0].len() - 1)..].to_vec();
+        if crate::sabotage::on("f3") { self.end.clear(); }
+        let says = |said: &[u8]| seen.windows(said.len()).any(|window| window == said);
+        if SHA256.into_iter().any(says) {
+            return Some(sha256());
+        }
+        says(SHALLOW).then(shallow)
     }
-    // A line of its own, with a commit; the capability of that name has no length before it.
-    says(b"0035shallow ").then(shallow)
 }
 
 pub(super) fn shallow() -> Error {

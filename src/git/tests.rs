@@ -1,9 +1,12 @@
 //! Addresses, accepted and refused; the command the other side runs; cursors.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::export::{ENTRY_LIMIT, ExportPart, Exported, export_part};
 use super::history::Cursor;
 use super::ssh::upload_pack_command;
 use super::url::{Location, check_url};
@@ -99,6 +102,9 @@ fn everything_else_is_refused_with_a_sentence() {
         assert!(sentence.ends_with(['.', ')']), "{bad}: {sentence}");
         assert!(!sentence.contains("secret"), "{sentence}");
     }
+    let long = |bytes: usize| format!("https://example.com/{}", "x".repeat(bytes - 20));
+    assert!(check_url(&long(1024)).is_ok());
+    assert!(check_url(&long(1025)).is_err_and(|why| why.contains("1024 bytes at most")));
 }
 
 #[test]
@@ -157,4 +163,45 @@ fn a_budget_ends_with_its_entries() {
     let budget = super::budget::Budget::new(CancellationToken::new());
     let spent = (0..).find(|_| budget.spend_entry().is_err());
     assert_eq!(spent, Some(super::budget::ENTRIES));
+}
+
+#[test]
+fn a_tree_of_more_entries_than_any_is_not_written_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(dir.path().to_owned(), GitOptions::default());
+    let mirror = mirrors.mirror(ProjectId(1), &check_url("https://git.example/x").unwrap());
+    let repository = mirror.inner.open_or_create().unwrap();
+    let blob = repository.blob(b"x").unwrap();
+    let mut tree = repository.treebuilder(None).unwrap();
+    for name in ["a", "b"] {
+        tree.insert(name, blob, 0o100_644).unwrap();
+    }
+    let tree = repository.find_tree(tree.write().unwrap()).unwrap();
+    let author = git2::Signature::new("Ada", "ada@example.com", &git2::Time::new(0, 0)).unwrap();
+    let id = repository
+        .commit(None, &author, &author, "two files", &tree, &[])
+        .unwrap();
+    let part = ExportPart {
+        mirror: mirror.clone(),
+        commit: id.to_string().parse().unwrap(),
+        at: PathBuf::new(),
+        lfs: BTreeMap::new(),
+        has_submodules: false,
+    };
+    for (before, is_written) in [(ENTRY_LIMIT - 2, true), (ENTRY_LIMIT - 1, false)] {
+        let done = Exported {
+            entries: before,
+            ..Exported::default()
+        };
+        let into = dir.path().join(before.to_string());
+        std::fs::create_dir(&into).unwrap();
+        let outcome = export_part(&repository, &part, &into, done, &CancellationToken::new());
+        match outcome {
+            Ok(done) => assert!(is_written && done.entries == ENTRY_LIMIT),
+            Err(error) => assert!(
+                !is_written && error.to_string().contains("more entries than any tree"),
+                "{error}"
+            ),
+        }
+    }
 }

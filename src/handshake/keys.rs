@@ -114,7 +114,6 @@ pub(super) async fn load(path: &Path, now: u64) -> Result<OwnKey, KeyProblem> {
     };
     let text = read(path).await.map_err(bad)?;
     let key = match russh::keys::decode_secret_key(&text, None) {
-        Ok(key) if key.is_encrypted() && !crate::sabotage::on("h22") => return Err(bad(encrypted())),
         Ok(key) => Arc::new(key),
         Err(russh::keys::Error::KeyIsEncrypted) => return Err(bad(encrypted())),
         Err(_) if text.contains("ENCRYPTED") => return Err(bad(encrypted())),

@@ -330,3 +330,26 @@ async fn ask_agent(
     let identities = agent.request_identities().await?;
     Ok((agent, identities))
 }
+
+#[cfg(test)]
+mod tests {
+    use russh::Disconnect;
+    use russh::client::RemoteDisconnectInfo;
+
+    use super::*;
+
+    #[test]
+    fn words_of_a_server_are_short_and_harmless() {
+        let farewell = Farewell::default();
+        let message = format!("bye\u{1b}[31m\n{}", "x".repeat(1000));
+        let info = RemoteDisconnectInfo {
+            reason_code: Disconnect::TooManyConnections,
+            message,
+            lang_tag: String::new(),
+        };
+        farewell.hear::<russh::Error>(&DisconnectReason::ReceivedDisconnect(info));
+        let said = farewell.0.lock().clone().unwrap();
+        assert!(said.starts_with(r"bye\u{1b}[31m\nx"), "{said}");
+        assert_eq!(said.chars().count(), SAID_LENGTH);
+    }
+}

@@ -130,9 +130,20 @@ async fn a_long_body_is_refused_or_cut_as_asked() {
 #[tokio::test]
 async fn a_head_without_end_is_no_answer() {
     let endless = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\nbody", "y".repeat(200 * 1024));
-    let (host, _asked) = listener(endless.leak().as_bytes()).await;
+    let endless: &'static str = endless.leak();
+    let (host, _asked) = listener(endless.as_bytes()).await;
     let request = Request::get("/");
     fetch(&host, &request).await.expect_err("no answer");
+    let (host, _asked) = listener(endless.as_bytes()).await;
+    let request = hyper::Request::get("/")
+        .header("host", "x")
+        .body(http_body_util::Empty::<bytes::Bytes>::new())
+        .expect("a request");
+    let (guard, proxies) = (Guard::open(), Proxies::default());
+    let streamed = host
+        .stream(request, (&guard, &proxies), Duration::from_secs(20))
+        .await;
+    assert!(streamed.is_err(), "an answer");
 }
 
 #[tokio::test]

@@ -260,3 +260,40 @@ impl AsyncWrite for ClientConnection {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_burst_stays_within_the_limit_and_what_is_closed_is_forgotten() {
+        let open = Arc::new(Open {
+            limits: Limits {
+                most: 3,
+                quiet: Duration::from_secs(60),
+            },
+            start: Instant::now(),
+            accepted: AtomicU64::new(0),
+            states: Mutex::default(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        // All come before the first of those that have to end was asked to.
+        for _ in 0..10 {
+            theirs.push(TcpStream::connect(address).await.unwrap());
+            let (stream, _) = listener.accept().await.unwrap();
+            ours.push(Open::admit(&open, stream));
+        }
+        let states = || open.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let staying = states()
+            .values()
+            .filter(|state| !state.end.is_cancelled())
+            .count();
+        assert_eq!(staying, 3);
+        drop(ours);
+        assert_eq!(states().len(), 0);
+    }
+}

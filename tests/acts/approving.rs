@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::watch;
 use deployer::domain::{
-    Actor, Approval, DeploymentState, EnvironmentOptions, ErrorKind, Kind, OnFailure, Variable,
+    Actor, Approval, DeploymentId, DeploymentState, EnvironmentOptions, ErrorKind, Kind, OnFailure, Variable,
 };
 use deployer::store::{deployments as rows, environments, servers};
 use sha2::{Digest as _, Sha256};
@@ -215,6 +215,16 @@ async fn need_approval(world: &World, name: &str) {
     crate::support::store::bring_in(tx).await;
 }
 
+/// Whoever would approve it sees beforehand that it would come to nothing.
+async fn assert_told_that_it_changed(world: &World, id: DeploymentId) {
+    let (_, acts) = watch::see(&world.app, &person("rita"), id).await.unwrap();
+    let told: Vec<&str> = acts.obstacles.iter().map(|one| one.why.as_str()).collect();
+    assert!(
+        told.concat().contains("has changed since it was approved"),
+        "{told:?}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_what_was_approved_is_deployed() {
     let mut world = World::project()
@@ -238,6 +248,7 @@ async fn exactly_what_was_approved_is_deployed() {
     let tx = crate::support::store::change(&world.store).await;
     servers::update(&tx, &away).await.unwrap();
     crate::support::store::bring_in(tx).await;
+    assert_told_that_it_changed(&world, id).await;
     deployments::approve(&world.app, &person("rita"), id)
         .await
         .unwrap();
@@ -254,6 +265,7 @@ async fn exactly_what_was_approved_is_deployed() {
     let tx = crate::support::store::change(&world.store).await;
     environments::update(&tx, &other).await.unwrap();
     crate::support::store::bring_in(tx).await;
+    assert_told_that_it_changed(&world, id).await;
     deployments::approve(&world.app, &person("rita"), id)
         .await
         .unwrap();

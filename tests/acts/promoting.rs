@@ -74,6 +74,8 @@ async fn one_button_promotes_a_commit_to_the_next_environment() {
     // Sunday: dora may bring nothing to beta.
     let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
     assert!(acts.promote_to.is_empty() && acts.again);
+    assert_eq!(acts.obstacles, []);
+    assert!(acts.refusals.iter().any(|one| one.action == Action::Deploy));
     let refused = deployments::promote(&world.app, &person("dora"), id, "beta").await;
     assert_eq!(refused.unwrap_err().refusal().unwrap().action, Action::Deploy);
     let (_, acts) = watch::see(&world.app, &person("rita"), id).await.unwrap();
@@ -120,4 +122,14 @@ async fn a_rollback_leads_to_the_last_success_not_to_the_previous_deployment() {
         .await
         .unwrap();
     assert_eq!(seen(&world, back.id()).await.commit, hash(&good));
+    carry_out(&world, back.id(), &[Succeeded; 2], DeploymentState::Succeeded).await;
+    // Now there is nothing left to roll back.
+    let (_, acts) = watch::see(&world.app, &person("dora"), last).await.unwrap();
+    assert_eq!(acts.roll_back_to, None);
+    let refused = deployments::roll_back(&world.app, &person("dora"), last).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        refused.message().contains("Every server of deployment"),
+        "{refused}"
+    );
 }

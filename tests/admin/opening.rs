@@ -2,7 +2,7 @@
 //! no other's servers.
 
 use deployer::domain::Cluster;
-use deployer::store::clusters;
+use deployer::store::{Page, audit, clusters};
 
 use super::{page, send};
 use crate::support::store::{bring_in, change, cluster};
@@ -89,6 +89,12 @@ async fn a_cluster_is_opened_on_its_page_and_not_closed_to_who_uses_it() {
     .await;
     assert_eq!(status, 303, "{said}");
     assert_eq!(projects_of(&world, "vault").await, [1]);
+    let newest = audit::list(&world.store, &Default::default(), Page::Newest, 1).await;
+    let event = newest.unwrap().items.remove(0).event;
+    assert!(
+        event.action == "cluster.changed" && event.detail.to_string().contains("[\"shop\"]"),
+        "{event:?}"
+    );
     let (status, _, _) = send(&site, vault_page, vault_page, &[("name", "vault")]).await;
     assert_eq!(status, 303);
     assert_eq!(projects_of(&world, "vault").await, [0_i64; 0]);

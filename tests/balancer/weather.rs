@@ -196,12 +196,16 @@ impl Pretender {
         }
     }
 
-    /// A balancer that takes it for HAProxy and has little patience.
-    fn balancer(&self, kind: &str) -> BalancerClient {
-        let endpoint = match kind {
+    fn endpoint(&self, kind: &str) -> String {
+        match kind {
             "stats" => format!("http://127.0.0.1:{}/stats", self.port),
             _ => self.socket.display().to_string(),
-        };
+        }
+    }
+
+    /// A balancer that takes it for HAProxy and has little patience.
+    fn balancer(&self, kind: &str) -> BalancerClient {
+        let endpoint = self.endpoint(kind);
         let limits = Limits {
             connect: Duration::from_millis(300),
             answer: Duration::from_millis(300),
@@ -263,6 +267,33 @@ async fn another_service_is_not_mistaken_for_haproxy() {
                 );
                 assert!(error.to_string().ends_with("Check the address."), "{error}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_on() {
+    let most = 16 << 20;
+    for (bytes, is_read) in [(most, true), (most + 1, false)] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n");
+        for (kind, head) in [("runtime", String::new()), ("stats", head)] {
+            let other = Pretender::start(Some((head + &"x".repeat(bytes)).leak())).await;
+            let row = row(kind, &[other.endpoint(kind)]);
+            let limits = Limits {
+                answer: Duration::from_secs(60),
+                ..Limits::default()
+            };
+            let options = Options {
+                limits,
+                ..Options::default()
+            };
+            let balancer = BalancerClient::open(&row, &options).expect("a good address");
+            let error = balancer.state().await.expect_err("no HAProxy");
+            let is_so = match is_read {
+                true => matches!(error, Error::NotHaproxy { .. }),
+                false => matches!(error, Error::TooLong { .. }),
+            };
+            assert!(is_so, "{kind}, {bytes}: {error}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Commands that work on the database, by themselves and beside a server that has it.
 
+use std::time::Duration;
+
 use deployer::store::{Store, StoreOptions};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -206,6 +208,29 @@ async fn a_server_opens_as_many_files_as_the_system_allows() {
     serving
         .end(Signal::SIGTERM)
         .with(0, "listening on", "fewer connections");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_can_open_no_more_files_closes_who_says_nothing() {
+    let here = Installation::with("quiet_timeout = \"10m\"");
+    let mut serving = here.serve();
+    serving.answers().await;
+    let process = serving.child.id().to_string();
+    let open = || std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
+    let few = format!("--nofile={}:", open() + 6);
+    let limited = std::process::Command::new("prlimit")
+        .args(["--pid", &process, &few])
+        .status();
+    assert!(limited.unwrap().success());
+    let silent: Vec<_> = (0..30)
+        .map(|_| std::net::TcpStream::connect(("127.0.0.1", here.port)).unwrap())
+        .collect();
+    let answered = tokio::time::timeout(Duration::from_secs(60), serving.answers()).await;
+    answered.expect("nobody makes room");
+    drop(silent);
+    serving
+        .end(Signal::SIGTERM)
+        .with(0, "", "a connection could not be accepted");
 }
 
 #[test]

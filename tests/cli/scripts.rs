@@ -140,6 +140,7 @@ async fn programs_get_neither_open_files_of_ours_nor_our_environment() {
         .args(serve.get_args())
         .env("PATH", path)
         .env("LANG", "of-ours")
+        .env("SSH_AUTH_SOCK", "/of-ours")
         .env("LD_BIND_NOW", "of-ours");
     let mut serving = Running::start(&mut command, here.port);
     serving.answers().await;

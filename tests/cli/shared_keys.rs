@@ -1,16 +1,17 @@
-//! The key of secrets at rest where several instances share a database.
+//! The first key of secrets at rest, and what it is where several instances share a database.
 
 use deployer::store::{environments, projects};
 use nix::sys::signal::Signal;
+use sea_orm::{ConnectionTrait as _, Database};
 
 use super::keys::{key, key_file};
 use super::{Installation, run};
-use crate::support::databases::{Database, TestDatabase};
+use crate::support::databases::{self, TestDatabase};
 use crate::support::store::{bring_in, change, environment, project};
 
 /// An installation over a database that several instances may share, with one environment.
 async fn shared(lines: &str) -> (Installation, TestDatabase) {
-    let database = TestDatabase::prepared(Database::Postgres).await;
+    let database = TestDatabase::prepared(databases::Database::Postgres).await;
     let here = Installation::with(&format!("[store]\nurl = \"{}\"\n{lines}", database.url));
     here.run("migrate").well("");
     let store = database.open().await;
@@ -29,6 +30,25 @@ async fn postgres_gets_no_key_that_other_instances_do_not_have() {
     let (here, _database) = shared("").await;
     here.run("serve").badly("Several instances may share it");
     assert!(!key_file(&here).exists(), "a key was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_key_that_sealed_nothing_is_not_left_behind() {
+    let here = Installation::new();
+    here.run("migrate").well("");
+    let tamper = async |sql: &str| {
+        let url = format!("sqlite://{}", here.database().display());
+        let raw = Database::connect(url).await.unwrap();
+        raw.execute_unprepared(sql).await.unwrap();
+        raw.close().await.unwrap();
+    };
+    tamper("CREATE TRIGGER full BEFORE INSERT ON sealing BEGIN SELECT RAISE(ABORT, 'disk full'); END").await;
+    here.run("serve").badly("");
+    assert!(!key_file(&here).exists(), "a key was left");
+    tamper("DROP TRIGGER full").await;
+    let mut serving = here.serve();
+    serving.answers().await;
+    serving.end(Signal::SIGTERM).with(0, "", "sealed from now on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ use crate::support::world::{World, admin};
 const MOMENT: Duration = Duration::from_millis(20);
 
 /// Waits until the servers' standing is this.
-async fn until_admins(fleet: &Fleet, wanted: &[Admin]) {
+pub async fn until_admins(fleet: &Fleet, wanted: &[Admin]) {
     for _ in 0..1000 {
         if let Ok(state) = fleet.balancer.state().await {
             let admins: Vec<Admin> = state.servers.iter().map(|one| one.admin).collect();
@@ -31,7 +31,7 @@ async fn until_admins(fleet: &Fleet, wanted: &[Admin]) {
 }
 
 /// A fleet whose first server is left out of service by a deployment that failed there.
-async fn with_one_left_out() -> (Fleet, DeploymentId) {
+pub async fn with_one_left_out() -> (Fleet, DeploymentId) {
     let mut fleet = Fleet::start(&[2], ONE).await;
     fleet.world.script("deploy.sh", "[ \"$2\" != web1 ]");
     let commit = fleet.world.commit("Fails on web1").await;

@@ -23,7 +23,7 @@ const MOMENT: Duration = Duration::from_millis(50);
 const A_WHILE: Duration = Duration::from_secs(6);
 
 /// Enters other endpoints in the balancer's row.
-async fn enter(fleet: &Fleet, endpoints: &[String]) {
+pub async fn enter(fleet: &Fleet, endpoints: &[String]) {
     let store = &fleet.world.store;
     let mut row = balancers::list(store).await.unwrap().remove(0);
     row.endpoints = endpoints.to_vec();
@@ -32,17 +32,17 @@ async fn enter(fleet: &Fleet, endpoints: &[String]) {
     bring_in(tx).await;
 }
 
-fn endpoints(fleet: &Fleet, second: &Haproxy) -> [String; 2] {
+pub fn endpoints(fleet: &Fleet, second: &Haproxy) -> [String; 2] {
     [fleet.haproxy.endpoint("runtime"), second.endpoint("runtime")]
 }
 
 /// What one HAProxy has decided about web1.
-async fn decided(haproxy: &Haproxy) -> Admin {
+pub async fn decided(haproxy: &Haproxy) -> Admin {
     let state = haproxy.balancer("runtime").state().await.unwrap();
     state.of(&slot("web1")).unwrap().admin
 }
 
-async fn until_decided(haproxy: &Haproxy, wanted: Admin) {
+pub async fn until_decided(haproxy: &Haproxy, wanted: Admin) {
     for _ in 0..400 {
         if decided(haproxy).await == wanted {
             return;
@@ -83,7 +83,7 @@ async fn told(fleet: &Fleet, kind: &str) -> Vec<String> {
 }
 
 /// A deployment leaves web1 out wherever it is known; it succeeds there once `~/mended` is there.
-async fn leave_out(fleet: &mut Fleet) -> DeploymentId {
+pub async fn leave_out(fleet: &mut Fleet) -> DeploymentId {
     fleet
         .world
         .script("deploy.sh", "[ \"$2\" != web1 ] || test -e ~/mended");
@@ -93,7 +93,7 @@ async fn leave_out(fleet: &mut Fleet) -> DeploymentId {
     failed.id
 }
 
-fn mend(fleet: &Fleet) {
+pub fn mend(fleet: &Fleet) {
     std::fs::write(fleet.world.home(1, "mended"), "").unwrap();
 }
 

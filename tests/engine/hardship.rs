@@ -23,7 +23,7 @@ pub async fn tamper(world: &World, sql: &str) {
     raw.close().await.unwrap();
 }
 
-fn variable(name: &str, value: &str) -> EnvironmentOptions {
+pub fn variable(name: &str, value: &str) -> EnvironmentOptions {
     let variable = Variable {
         value: value.into(),
         secret: true,

@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 use crate::support::world::World;
 
 /// From the start of the program to what it does first, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// `deployer serve` over the files of a world; killed with it.
 pub struct Served(Child);
@@ -89,7 +89,7 @@ pub fn log_file(world: &World) -> PathBuf {
     world.dir.path().join("serve.log")
 }
 
-async fn standing_still() -> World {
+pub async fn standing_still() -> World {
     World::project().workers(0).start().await
 }
 
@@ -187,30 +187,6 @@ async fn a_script_on_this_host_ends_with_a_killed_deployer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deployer_killed_in_the_tests_runs_them_again_at_its_next_start() {
-    let mut world = standing_still().await;
-    world.script("deploy.sh", "exit 0");
-    world.script(
-        "tests/run_tests.sh",
-        "[ -e ~/again ] || { touch ~/again; echo testing; sleep 60; }; echo proven",
-    );
-    let commit = world.commit("Tested").await;
-    let id = world.ask(World::request(&commit)).await;
-    let first = Served::start(&world);
-    world.until_it_says(id, "testing").await;
-    first.kill();
-
-    let _second = Served::start(&world);
-
-    assert_eq!(world.end(id).await.state, DeploymentState::Interrupted);
-    let log = world.log(id).await;
-    assert!(log.contains("proven"), "{log}");
-    let part = &world.parts(id).await[0];
-    assert_eq!(part.state, ServerState::Succeeded, "{}", part.detail);
-    world.assert_steps_ended(id).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_loud_script_does_not_fill_the_memory() {
     let mut world = standing_still().await;
     let lines = 150_000;
@@ -294,58 +270,6 @@ async fn files_in_place_that_are_whole_after_a_kill_are_not_called_half_changed(
         );
         let version = if is_new { "2" } else { "1" };
         assert_eq!(world.read(1, "dev/shop/version"), version);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_that_a_killed_deployer_owed_is_queued_at_its_next_start() {
-    let rollout = RolloutOptions {
-        strategy: Strategy::AllAtOnce,
-        on_failure: OnFailure::RollBack,
-        ..RolloutOptions::default()
-    };
-    let options = EnvironmentOptions {
-        rollout,
-        parallel: 2,
-        ..EnvironmentOptions::default()
-    };
-    let project = World::project().clusters(&[2]).options(options);
-    let mut world = project.workers(0).start().await;
-    world.repository.write("version", "1");
-    let first = world.commit("First").await;
-    let id = world.ask(World::request(&first)).await;
-    let served = Served::start(&world);
-    let deployed = world.end(id).await;
-    world.assert_succeeded(&deployed).await;
-    world.repository.write("version", "2");
-    world.script(
-        "deploy.sh",
-        "[ \"$2\" = web1 ] || { echo begun; exec sleep 60; }; exit 3",
-    );
-    let second = world.commit("Second").await;
-    let id = world.ask(World::request(&second)).await;
-    world.until_it_says(id, "begun").await;
-    let start = Instant::now();
-    while world.states(id).await[0] != ServerState::Failed {
-        assert!(start.elapsed() < PATIENCE, "web1 does not fail");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    served.kill();
-
-    let _again = Served::start(&world);
-
-    let failed = world.end(id).await;
-    assert_eq!(failed.state, DeploymentState::Failed);
-    let expected = format!(
-        "Failed on web1. The deployer stopped before it could queue the rollback. Deployment {}, queued when this one was closed, returns 2 servers to {}.",
-        id.0 + 1,
-        &first[..8]
-    );
-    assert_eq!(failed.outcome, expected);
-    let back = world.end(DeploymentId(id.0 + 1)).await;
-    world.assert_succeeded(&back).await;
-    for server in [1, 2] {
-        assert_eq!(world.read(server, "dev/shop/version"), "1");
     }
 }
 

@@ -12,6 +12,7 @@ use deployer::domain::{
 };
 use deployer::store::{audit, environments, projects, queue, users};
 
+use super::hardship::variable;
 use super::killed::Served;
 use crate::support::setup::Setup;
 use crate::support::world::{World, admin, bring_in, change};
@@ -232,7 +233,7 @@ async fn a_deployer_killed_right_after_an_answer_follows_it_at_its_next_start() 
 }
 
 /// The audit log's lines about a deployment, oldest first: what happened, and its sentence.
-async fn recorded(world: &World, id: DeploymentId) -> String {
+pub async fn recorded(world: &World, id: DeploymentId) -> String {
     let page = audit::list(&world.store, &Default::default(), Default::default(), 100).await;
     let events = page.unwrap().items;
     let own = events.iter().map(|one| &one.event);
@@ -371,7 +372,7 @@ async fn a_right_that_was_taken_away_meanwhile_keeps_it_paused() {
     assert_whole(&world, &world.end(id).await).await;
 }
 
-async fn disable(world: &World, disabled: bool) {
+pub async fn disable(world: &World, disabled: bool) {
     let tx = change(&world.store).await;
     let user = users::by_name(&tx, "admin").await.unwrap();
     users::update(&tx, &User { disabled, ..user }).await.unwrap();
@@ -380,8 +381,8 @@ async fn disable(world: &World, disabled: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tree_that_comes_out_different_keeps_it_paused_and_is_told() {
-    let (mut world, _, _) = prepared(World::project()).await;
-    world.script("predeploy.sh", "date +%s%N > built");
+    let (mut world, _, _) = prepared(World::project().options(variable("HIDDEN", "hidden-part"))).await;
+    world.script("predeploy.sh", "date +%s%N > built; cp built built-hidden-part");
     let commit = world.commit("Built").await;
     let id = request(&world, &commit, CANARY).await;
     let served = Served::start(&world);
@@ -390,7 +391,7 @@ async fn a_tree_that_comes_out_different_keeps_it_paused_and_is_told() {
     let _again = Served::start(&world);
     until_taken_up(&world, id, 1).await;
     answer(&world, id, Answer::Resume).await;
-    until_found(&world, id, "Different: built.").await;
+    until_found(&world, id, "Different: built, built-•••.").await;
     assert_eq!(world.states(id).await, [Succeeded, Waiting, Waiting]);
     answer(&world, id, Answer::Stop).await;
     assert_eq!(world.end(id).await.state, DeploymentState::Cancelled);

@@ -10,7 +10,7 @@ use deployer::handshake::login::Agent;
 use tokio_util::sync::CancellationToken;
 
 use super::support::{Origin, Sshd, fetch};
-use crate::support::sshd::keys;
+use crate::support::sshd::{keygen, keys};
 
 #[tokio::test]
 async fn a_fetch_reports_new_moved_and_deleted_branches() {
@@ -156,10 +156,20 @@ async fn the_agent_is_tried_after_the_key_files() {
         agent: Some(Agent::At(socket)),
         ..sshd.options()
     };
-    let found = probe(&check_url(&sshd.url(&origin.path())).unwrap(), &options).await;
+    let url = check_url(&sshd.url(&origin.path())).unwrap();
+    let found = probe(&url, &options).await;
+    // Where a key is named for a repository, no other one is offered.
+    let wrong = keygen(&sshd.dir, "wrong", "ed25519");
+    let named = GitOptions {
+        keys: keys(&[&wrong]),
+        ..options
+    };
+    let refused = probe(&url.with_key(Some("wrong".parse().unwrap())), &named).await;
     agent.kill().unwrap();
     agent.wait().unwrap();
     assert_eq!(found.unwrap().len(), 1);
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, Error::AuthRefused { .. }), "{refused}");
 }
 
 #[tokio::test]

@@ -32,8 +32,8 @@ pub const LOGIN: &str = "Basic YWRhOmEgdG9rZW4=";
 pub type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// A Git host on the loopback. `/open/…` is for everybody, `/private/…` for Ada, `/moved/…` is at
-/// `/private/…` now, `/away/…` on another name of this host, `/round/…` nowhere, and `/half/…` falls
-/// silent in the middle of its answer.
+/// `/private/…` now, `/away/…` on another name of this host, `/round/…` nowhere; `/half/…` falls silent in
+/// the middle of its answer, and `/endless/…` lists branches for ever.
 pub struct GitHost {
     pub port: u16,
     pub certificate: PathBuf,
@@ -160,6 +160,7 @@ async fn answer(request: Request<Incoming>, port: u16, root: &Path, asked: &Mute
         "plain" => sent_to(format!("http://127.0.0.1:{port}/open/{rest}")),
         "round" => sent_to(format!("/round/{rest}")),
         "half" => half(http_backend(root, rest, request).await).await,
+        "endless" => endless(),
         _ => short(StatusCode::NOT_FOUND),
     }
 }
@@ -171,6 +172,22 @@ async fn half(answer: Answer) -> Answer {
     let begin = stream::iter([Ok(Frame::data(whole.slice(..whole.len() / 2)))]);
     let body = StreamBody::new(stream::StreamExt::chain(begin, stream::pending()));
     Response::from_parts(head, BoxBody::new(body))
+}
+
+/// A list of refs without end.
+fn endless() -> Answer {
+    let packet = |text: String| format!("{:04x}{text}", text.len() + 4);
+    let commit = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32";
+    let first = packet(format!("{commit} HEAD\0ofs-delta\n"));
+    let begin = packet("# service=git-upload-pack\n".to_owned()) + "0000" + &first;
+    let more = Bytes::from(packet(format!("{commit} refs/heads/main\n")).repeat(1000));
+    let begin = stream::iter([Ok(Frame::data(Bytes::from(begin)))]);
+    let more = stream::repeat_with(move || Ok(Frame::data(more.clone())));
+    let body = StreamBody::new(stream::StreamExt::chain(begin, more));
+    let mut answer = Response::new(BoxBody::new(body));
+    let kind = "application/x-git-upload-pack-advertisement";
+    answer.headers_mut().insert(CONTENT_TYPE, kind.parse().unwrap());
+    answer
 }
 
 /// Lets `git http-backend` answer.

@@ -15,7 +15,12 @@ async fn another_host_gets_neither_our_login_nor_the_headers_of_the_first() {
     let mut options = host.options(&host.login());
     options.other_hosts = vec![OtherHost::read("localhost").unwrap()];
     // Each object that may be fetched has to bring along what the first host said of it.
-    for (area, told) in [("away", Some("403")), ("elsewhere", None), ("guarded", None)] {
+    for (area, told) in [
+        ("away", Some("403")),
+        ("elsewhere", None),
+        ("guarded", None),
+        ("strange", Some("401")),
+    ] {
         let lfs = format!("https://127.0.0.1:{}/{area}/origin.git/info/lfs", host.port);
         let commit = with_config(&origin, &commit, &lfs);
         let fetching = Fetching::of(&origin, &host.url("open"), options.clone()).await;

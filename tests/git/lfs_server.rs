@@ -60,7 +60,9 @@ pub fn answer(path: &str, headers: &HeaderMap, body: &[u8], port: u16, root: &Pa
         "away" => return sent_to(format!("https://localhost:{port}/objects/open/{oid}")),
         "unsafe" => return sent_to(format!("http://127.0.0.1:{port}/objects/open/{oid}")),
         "round" => return sent_to(format!("/objects/round/{oid}")),
-        "guarded" if header(AUTHORIZATION.as_str()) != LOGIN => return short(StatusCode::UNAUTHORIZED),
+        "guarded" | "strange" if header(AUTHORIZATION.as_str()) != LOGIN => {
+            return short(StatusCode::UNAUTHORIZED);
+        }
         _ => {}
     }
     Response::new(Full::new(Bytes::from(content)).boxed())
@@ -75,7 +77,7 @@ fn batch(area: &str, question: &Value, port: u16) -> Value {
     let object = |wanted: &Value| {
         let oid = wanted["oid"].as_str().unwrap();
         let host = match area {
-            "elsewhere" => format!("https://localhost:{port}"),
+            "elsewhere" | "strange" => format!("https://localhost:{port}"),
             "plain" => format!("http://127.0.0.1:{port}"),
             "named" => format!("https://ada:token@127.0.0.1:{port}"),
             _ => format!("https://127.0.0.1:{port}"),

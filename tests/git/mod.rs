@@ -20,6 +20,7 @@ pub mod https;
 mod lfs;
 mod lfs_detours;
 mod lfs_server;
+mod limits;
 mod odd_trees;
 mod owners;
 mod previews;

@@ -1,6 +1,8 @@
 //! Submodules: real ones, from this host, over HTTPS and by way of a real sshd, and hostile ones.
 
 use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use deployer::domain::OtherHost;
 use deployer::git::GitOptions;
@@ -100,9 +102,32 @@ async fn a_pinned_commit_that_was_fetched_needs_nobody() {
     fetching.export(&commit, &into).await;
     fs::remove_dir_all(origin.dir.path().join("lib")).unwrap();
     fs::remove_dir_all(origin.dir.path().join("deep")).unwrap();
+    let mirrors: Vec<PathBuf> = fs::read_dir(origin.dir.path().join("mirrors"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(mirrors.len(), 3, "{mirrors:?}");
+    let long_ago = SystemTime::now() - Duration::from_secs(100 * 24 * 3600);
+    for mirror in &mirrors {
+        // Nothing of what was deployed is ever collected as garbage.
+        let kept = [
+            "--git-dir",
+            mirror.to_str().unwrap(),
+            "for-each-ref",
+            "refs/deployed",
+        ];
+        assert_eq!(origin.git(&kept).lines().count(), 1, "{}", mirror.display());
+        let mark = fs::File::open(mirror.join("deployer-fetched")).unwrap();
+        mark.set_modified(long_ago).unwrap();
+    }
     let again = origin.dir.path().join("b");
     fetching.export(&commit, &again).await;
     assert_eq!(tree(&into), tree(&again));
+    // Used today, though nothing had to be fetched: the mirrors of submodules are not swept away.
+    for mirror in mirrors.iter().filter(|one| *one != fetching.mirror.path()) {
+        let mark = fs::metadata(mirror.join("deployer-fetched")).unwrap();
+        assert!(mark.modified().unwrap() > long_ago, "{}", mirror.display());
+    }
     let prospects = fetching
         .mirror
         .prospects(&commit.parse().unwrap(), ALL)

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use super::root;
+use super::{files, root};
 
 /// What stands between backticks in `line`.
 fn quoted(line: &str) -> Vec<&str> {
@@ -96,6 +96,67 @@ fn fault(line: &str, sample: &str) -> Option<String> {
         .then(|| format!("docs/limits.md: this line says {amounts:?}, but it is {values:?}: {line}"))
 }
 
+/// Constants that are named like limits of what others decide, and are none.
+const OTHERS: &[&str] = &[
+    // The values that settings have where nobody sets them.
+    "PACK_LIMIT in src/git/mod.rs",
+    "LFS_OBJECT_LIMIT in src/git/mod.rs",
+    "LFS_PROJECT_LIMIT in src/git/mod.rs",
+    // Of what libgit2 asks our own listener.
+    "HEAD_LIMIT in src/git/link.rs",
+    // What is beyond it goes to the disk instead.
+    "MEMORY_LIMIT in src/sync/pack.rs",
+    // A part of the limit of a form.
+    "LIMIT in src/web/kept.rs",
+    // Of a name that we make ourselves.
+    "LONGEST_NAME in src/app/admin/jump_hosts.rs",
+];
+
+/// The limits of size in `text`, the file at `path`: whole numbers that are named as such.
+fn limits_in<'a>(path: &'a str, text: &'a str) -> impl Iterator<Item = String> + 'a {
+    let is_limit = |name: &str| {
+        let mut words = name.split('_');
+        words.any(|word| ["LIMIT", "MOST", "LONGEST"].contains(&word))
+    };
+    let constant = |line: &'a str| {
+        let (before, rest) = line.split_once("const ")?;
+        let (name, rest) = rest.split_once(": ")?;
+        let is_here = before.is_empty() || before.starts_with("pub");
+        let is_size = ["u8", "u16", "u32", "u64", "usize", "i64"].contains(&rest.split(' ').next()?);
+        (is_here && is_size && is_limit(name)).then_some(name)
+    };
+    let names = text.lines().filter_map(constant);
+    names.map(move |name| format!("{name} in {path}"))
+}
+
+#[test]
+fn each_limit_of_the_program_is_on_the_page() {
+    let page = fs::read_to_string(root().join("docs/limits.md")).unwrap();
+    let is_told = |limit: &str| {
+        let (name, path) = limit.split_once(" in ").unwrap_or_default();
+        let names = [format!("`{name}`"), format!("`{path}`")];
+        page.lines()
+            .any(|line| names.iter().all(|name| line.contains(name)))
+    };
+    let mut found = Vec::new();
+    for file in files(&root().join("src"), "rs") {
+        let path = file.strip_prefix(root()).unwrap().display().to_string();
+        found.extend(limits_in(&path, &fs::read_to_string(&file).unwrap()));
+    }
+    let is_other = |limit: &String| OTHERS.contains(&limit.as_str());
+    let missing: Vec<&String> = found
+        .iter()
+        .filter(|limit| !is_told(limit) && !is_other(limit))
+        .collect();
+    assert!(missing.is_empty(), "docs/limits.md does not tell of {missing:#?}");
+    let stale: Vec<&&str> = OTHERS
+        .iter()
+        .filter(|other| !found.iter().any(|limit| limit == *other))
+        .collect();
+    assert!(stale.is_empty(), "these are there no more: {stale:?}");
+    assert!(found.len() > 60, "{found:?}");
+}
+
 #[test]
 fn each_limit_is_where_and_what_the_page_says() {
     let page = fs::read_to_string(root().join("docs/limits.md")).unwrap();
@@ -119,4 +180,24 @@ fn each_limit_is_where_and_what_the_page_says() {
     ] {
         assert_eq!(fault(line, &sample).is_none(), is_right, "{line}");
     }
+}
+
+#[test]
+fn what_is_tried_with_hostile_input_is_on_the_page() {
+    let page = fs::read_to_string(root().join("docs/limits.md")).unwrap();
+    let (_, hostile) = page.split_once("## Hostile input").unwrap();
+    let mut told: Vec<&str> = quoted(hostile);
+    told.retain(|name| name.ends_with(".rs"));
+    told.sort_unstable();
+    let mut found = Vec::new();
+    for directory in ["src", "tests/git", "tests/sync"] {
+        for file in files(&root().join(directory), ".rs") {
+            let text = fs::read_to_string(&file).unwrap();
+            if text.contains("proptest! {") || text.contains("Dice::new(") {
+                found.push(file.strip_prefix(root()).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort_unstable();
+    assert_eq!(told, found);
 }

@@ -62,6 +62,23 @@ async fn a_server_that_takes_no_keys_is_told_from_one_that_refuses_ours() {
         "{said}"
     );
     assert!(said.contains("PubkeyAuthentication yes"), "{said}");
+    // Nor is it offered one key after the other until it hangs up.
+    let sshd = Sshd::builder()
+        .line("PubkeyAuthentication no")
+        .line("KbdInteractiveAuthentication yes")
+        .line("MaxAuthTries 2")
+        .start()
+        .await;
+    let own = ["one", "two", "three"].map(|name| keygen(sshd.dir(), name, "ed25519"));
+    let pool = Connections::new(Options {
+        keys: keys(&[&own[0], &own[1], &own[2]]),
+        ..Options::default()
+    });
+    let said = pool.session(&sshd.endpoint()).await.unwrap_err().to_string();
+    assert!(
+        said.contains("It takes no keys at all for that account"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

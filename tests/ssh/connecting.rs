@@ -128,10 +128,14 @@ async fn unusable_keys_say_why() {
     lock(&locked);
     let noise = sshd.dir().join("noise");
     std::fs::write(&noise, "not a key").unwrap();
+    let huge = sshd.dir().join("huge");
+    std::fs::write(&huge, vec![b'x'; 2 << 20]).unwrap();
     for (file, word) in [
         (locked, "passphrase"),
         (PathBuf::from("/no/such/key"), "cannot be read"),
         (noise, "no private key"),
+        (huge, "it is no file of a key"),
+        (sshd.dir().to_owned(), "it is no file of a key"),
     ] {
         let pool = Connections::new(Options {
             keys: keys(&[&file]),

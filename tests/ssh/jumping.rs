@@ -2,10 +2,14 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deployer::ssh::{Connections, Endpoint, Error, Options};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::{printed, until};
 use crate::support::sshd::{Sshd, keygen, keys};
@@ -178,6 +182,60 @@ async fn a_hop_whose_connection_broke_is_connected_anew() {
     fleet[1].kill_connections();
     assert_eq!(printed(&session, "echo again", &[]).await, "again");
     assert_eq!(fleet[0].connections(), 1);
+}
+
+/// A way to `port` of this host that breaks off at the next bytes of the client's once `cut` is set.
+async fn brittle(port: u16, cut: Arc<AtomicBool>) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let own = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let cut = Arc::clone(&cut);
+            tokio::spawn(async move {
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                let upwards = async {
+                    let mut bytes = [0; 8192];
+                    while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
+                        if cut.swap(false, Ordering::SeqCst)
+                            || to_server.write_all(&bytes[..count]).await.is_err()
+                        {
+                            break;
+                        }
+                    }
+                };
+                let downwards = tokio::io::copy(&mut from_server, &mut to_client);
+                tokio::select! { () = upwards => {} _ = downwards => {} }
+            });
+        }
+    });
+    own
+}
+
+#[tokio::test]
+async fn a_hop_that_turns_out_dead_at_its_next_use_is_connected_anew() {
+    let (fleet, pool, _dir) = fleet(&[&[], &[]]).await;
+    let cut = Arc::new(AtomicBool::new(false));
+    let edge = Endpoint {
+        port: brittle(fleet[0].port, Arc::clone(&cut)).await,
+        ..behind(&fleet[0], "edge", None)
+    };
+    let session = pool
+        .session(&behind(&fleet[1], "web", Some(&edge)))
+        .await
+        .unwrap();
+    assert_eq!(printed(&session, "echo before", &[]).await, "before");
+    fleet[1].kill_connections();
+    until("the server behind it is gone", async || {
+        fleet[1].connections() == 0
+    })
+    .await;
+    // What the two ends of the hop still say about that is over.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cut.store(true, Ordering::SeqCst);
+    assert_eq!(printed(&session, "echo after", &[]).await, "after");
+    assert!(!cut.load(Ordering::SeqCst), "the kept connection was not used");
 }
 
 #[tokio::test]

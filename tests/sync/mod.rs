@@ -1,5 +1,6 @@
 //! Sync against a real sshd, real files and the real tools.
 
+mod between;
 mod drift;
 mod fleet;
 mod foreign;

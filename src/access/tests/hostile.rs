@@ -224,6 +224,28 @@ proptest! {
 }
 
 #[test]
+fn a_file_that_is_larger_than_any_policy_is_not_read() {
+    let policy = format!("{}\n# ", shipped(POLICY).unwrap());
+    let padded = |bytes: usize| policy.clone() + &"x".repeat(bytes - policy.len());
+    for (bytes, is_read) in [(8 << 20, true), ((8 << 20) + 1, false)] {
+        let dir = directory(&[(POLICY, &padded(bytes))]);
+        let problems = told(dir.path()).join("\n");
+        assert_eq!(problems.contains("larger than 8 MiB"), !is_read, "{problems}");
+        assert_eq!(Access::load(dir.path()).is_ok(), is_read);
+    }
+}
+
+#[test]
+fn a_problem_is_one_line_and_no_longer_than_a_sentence() {
+    let odd = Problem::error("policy.csv", 1, "one\ntwo\0three\r\n");
+    assert_eq!(odd.message, "one two three");
+    let long = Problem::error("policy.csv", 1, "é".repeat(601));
+    assert!(long.message.chars().count() <= 600 && long.message.starts_with("éé"));
+    let whole = Problem::error("policy.csv", 1, "é".repeat(600));
+    assert_eq!(whole.message.chars().count(), 600);
+}
+
+#[test]
 fn of_very_many_problems_the_first_are_shown() {
     let policy = "p, alice\n".repeat(5000);
     let dir = directory(&[(POLICY, &policy)]);

@@ -27,6 +27,8 @@ fn everybody_as_administrator_is_refused_unless_the_tests_expect_it() {
         None,
         Some(""),
         Some("expect = [\"guest may view shop/dev at 2026-11-23 10:00\"]"),
+        Some("expect = [\"alice may administer everything at 2026-01-01 12:00\"]"),
+        Some("expect = [\"guest may not administer everything at 2026-01-01 12:00\"]"),
     ] {
         let told = with(line, tests, None).join("\n");
         assert!(
@@ -57,11 +59,16 @@ fn an_account_that_expectations_cannot_name_is_told() {
 #[test]
 fn subjects_that_look_alike_are_named_with_their_lines() {
     let told = with(
-        "g, alice, role:reader\ng, Alice, role:developer\ng, аdmin, role:reader\n",
+        "g, alice, role:reader\ng, Alice, role:developer\ng, аdmin, role:reader\ng, ALICE, role:reader\ng, pаt, role:reader\n",
         Some(""),
         None,
     );
-    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[2].contains("“ALICE” looks like “alice” of line"), "{told:?}");
+    assert!(
+        told[3].contains("“pаt” mixes letters of several scripts"),
+        "{told:?}"
+    );
     assert!(told[0].contains("“Alice” looks like “alice” of line"), "{told:?}");
     assert!(told[1].contains("“аdmin” looks like “admin” of line"), "{told:?}");
 }
@@ -80,6 +87,14 @@ fn a_matcher_that_gives_more_is_named_with_an_example() {
         "{told}"
     );
     assert!(told.contains("lets zoe deploy another-project/dev"), "{told}");
+    // What a line denies is not given.
+    let denied = with(
+        "p, zoe, shop, dev, deploy, always, allow\np, zoe, shop, dev, deploy, always, deny\n",
+        Some(""),
+        Some((project, "true || ")),
+    )
+    .join("\n");
+    assert!(!denied.contains("lets zoe"), "{denied}");
     let same = ("m = ((p.project", "m = true && ((p.project");
     let told = with("", Some(""), Some(same));
     assert!(

@@ -19,6 +19,15 @@ fn secrets_do_not_appear_in_lines() {
 }
 
 #[test]
+fn each_line_of_a_secret_is_known_in_base64() {
+    let mask = Mask::new(["-----BEGIN\nabcdefghijkl\n-----END"]);
+    let line = STANDARD.encode("abcdefghijkl");
+    assert_eq!(mask.apply(&format!("key: {line}")), "key: •••");
+    let whole = STANDARD.encode("-----BEGIN\nabcdefghijkl\n-----END");
+    assert_eq!(mask.apply(&format!("key: {whole}")), "key: •••");
+}
+
+#[test]
 fn what_is_invisible_does_not_hide_a_secret() {
     let mask = Mask::new(["hunter2-password", "geheim-ü"]);
     for (line, shown) in [

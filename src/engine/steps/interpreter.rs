@@ -124,6 +124,9 @@ pub fn missing(script: &str, need: &str, place: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -169,5 +172,29 @@ mod tests {
                 .contains("not executable")
         );
         assert!(!Interpreter::read(b"echo hi\n", true).unwrap().is_startable);
+    }
+
+    proptest! {
+        #![proptest_config(crate::cases::cases(300))]
+
+        #[test]
+        fn any_beginning_of_a_file_names_a_program_or_says_what_is_wrong(
+            pieces in vec(prop::sample::select(vec![
+                &b"#!"[..], b"/bin/sh", b"/usr/bin/env", b" ", b"\t", b"-S", b"python3", b"\n", b"\r\n", b"\0", b"\xff",
+                b"\xef\xbb\xbf", b"A=b", "\u{2028}".as_bytes(), b"\x1b[31m",
+            ]), 0..10),
+            executable in any::<bool>(),
+        ) {
+            match Interpreter::read(&pieces.concat(), executable) {
+                Ok(found) => {
+                    let needs = found.needs();
+                    prop_assert!(needs.iter().all(|need| !need.is_empty()), "{:?}", found);
+                    let words = [Some(&found.program), found.option.as_ref()];
+                    let is_whole = |word: &String| !word.contains('\n') && !word.is_empty();
+                    prop_assert!(words.into_iter().flatten().all(is_whole), "{:?}", found);
+                }
+                Err(why) => prop_assert!(why.ends_with(['.', ')']), "{}", why),
+            }
+        }
     }
 }

@@ -175,6 +175,7 @@ mod tests {
             "\"4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\"",
             "1e999",
             "null",
+            "{\"objects\": [{\"oid\": \"4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\", \"error\": {\"code\": 404, \"message\": \"no\\n\\u0000way\"}}]}",
             "\"header\": {\"A\": \"b\"}",
             "{\"objects\": [{\"oid\": \"4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\", \"actions\": {\"download\": {\"href\": \"https://x/y\"}}}]}",
         ];
@@ -187,6 +188,19 @@ mod tests {
 
     proptest! {
         #![proptest_config(cases(300))]
+
+        #[test]
+        fn a_servers_words_are_short_and_on_one_line(said in "(\\PC|[\n\r\t\u{1b}\u{0}]){0,700}") {
+            let oid = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393".to_owned();
+            let refusal = serde_json::json!({ "message": said });
+            let object = serde_json::json!({ "oid": oid, "error": { "code": 1, "message": said } });
+            let answer = serde_json::json!({ "objects": [object] }).to_string();
+            let (_, why) = read(answer.as_bytes(), &[&Pointer { oid, size: 1 }]).unwrap_err();
+            for told in [reason(refusal.to_string().as_bytes()), why] {
+                prop_assert!(told.chars().count() < WORDS + 50, "{}", told);
+                prop_assert!(!told.contains(char::is_control), "{}", told);
+            }
+        }
 
         #[test]
         fn a_servers_answer_is_for_what_was_asked(body in json()) {

@@ -78,3 +78,20 @@ fn number(text: &str) -> Option<u64> {
         .then(|| text.parse().ok())
         .flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_longer_than_any_pointer_is_none() {
+        let pointer = Pointer {
+            oid: "4d".repeat(32),
+            size: 7,
+        };
+        let text = pointer.to_string();
+        let with_blanks = |bytes: usize| text.clone() + &"\n".repeat(bytes - text.len());
+        assert_eq!(Pointer::of(with_blanks(POINTER_BYTES).as_bytes()), Some(pointer));
+        assert_eq!(Pointer::of(with_blanks(POINTER_BYTES + 1).as_bytes()), None);
+    }
+}
