@@ -322,23 +322,6 @@ mod tests {
     }
 
     #[test]
-    fn all_patterns_together_have_an_end() {
-        let rules = |count: usize| {
-            let options = EnvironmentOptions {
-                excluded: (0..count).map(|number| format!("{number:0100}")).collect(),
-                ..Default::default()
-            };
-            Rules::new(&options, SyncMethod::InPlace).map_err(|error| error.to_string())
-        };
-        assert!(rules(100).is_ok());
-        let refused = rules(170).unwrap_err();
-        assert!(
-            refused.contains("all patterns together are too long"),
-            "{refused}"
-        );
-    }
-
-    #[test]
     fn kept_paths_are_anchored_and_wildcards_stay_within_a_name() {
         let rules = rules(&["venv/", "var/*.log", "**/cache", "a/**"]);
         for kept in [

@@ -180,6 +180,23 @@ async fn excluded_paths_are_never_sent_changed_or_removed() {
     assert!(!target.join("data/a/f").exists());
 }
 
+#[test]
+fn all_patterns_together_have_an_end() {
+    let rules = |count: usize| {
+        let options = EnvironmentOptions {
+            excluded: (0..count).map(|number| format!("{number:0100}")).collect(),
+            ..Default::default()
+        };
+        Rules::new(&options, SyncMethod::InPlace).map_err(|error| error.to_string())
+    };
+    assert!(rules(100).is_ok());
+    let refused = rules(170).unwrap_err();
+    assert!(
+        refused.contains("all patterns together are too long"),
+        "{refused}"
+    );
+}
+
 #[tokio::test]
 async fn exclusion_patterns_mean_the_same_locally_and_remotely() {
     let patterns = [
