@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
-use deployer::domain::{Release, SyncMethod};
-use deployer::sync::{Findings, Trust, full_check};
+use deployer::domain::{EnvironmentOptions, Release, SyncMethod};
+use deployer::sync::{Findings, Rules, Trust, full_check};
 
 use super::{Site, put};
 
