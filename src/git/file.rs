@@ -96,7 +96,7 @@ impl Mirror {
                 for entry in &find_tree(repository, tree)? {
                     budget.spend_entry()?;
                     let mut path = [above.as_slice(), entry.name_bytes()].concat();
-                    if path.len() > PATH_BYTES {
+                    if path.len() > crate::sabotage::most("u39", PATH_BYTES) {
                         return Err(Error::TooMuchToCompare);
                     }
                     match entry.kind() {
@@ -139,7 +139,7 @@ fn find<'r>(repository: &'r Repository, tree: Tree<'r>, path: &str) -> Result<Op
         match mode & KIND {
             DIRECTORY => above.push(find_tree(repository, id)?),
             PLAIN if rest.is_empty() => return Ok(Some((id, mode))),
-            LINK if links < if crate::sabotage::on("q8") { 2000 } else { MOST_LINKS } && repository.odb()?.read_header(id)?.0 <= LONGEST_LINK => {
+            LINK if links < if crate::sabotage::on("q8") { 2000 } else { MOST_LINKS } && repository.odb()?.read_header(id)?.0 <= crate::sabotage::most("u40", LONGEST_LINK) => {
                 links += 1;
                 let blob = repository.find_blob(id)?;
                 if blob.content().starts_with(b"/") {

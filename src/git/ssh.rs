@@ -209,7 +209,7 @@ impl HostConnection {
             }
             Ok::<_, russh::Error>((said, complaint, status))
         };
-        let answered = timeout(AUTHENTICATE_TIMEOUT, asking).await;
+        let answered = timeout(crate::sabotage::most("u54", AUTHENTICATE_TIMEOUT), asking).await;
         let failed = |why: String| Error::Lfs {
             what: "The files".into(),
             why: format!("git-lfs-authenticate on the repository's host {why}"),

