@@ -4,6 +4,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::schema::text_null;
 
+use crate::columns::*;
+
 const TABLE: &str = "deployments";
 /// A JSON list. Nullable, because an older version that runs beside this one does not write it.
 const COLUMN: &str = "actor_groups";
@@ -19,15 +21,10 @@ impl MigrationName for Change {
 #[async_trait::async_trait]
 impl MigrationTrait for Change {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let add = Table::alter()
-            .table(TABLE)
-            .add_column(text_null(COLUMN))
-            .to_owned();
-        manager.alter_table(add).await
+        add_columns(manager, TABLE, [text_null(COLUMN)]).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let drop = Table::alter().table(TABLE).drop_column(COLUMN).to_owned();
-        manager.alter_table(drop).await
+        drop_columns(manager, TABLE, [text_null(COLUMN)]).await
     }
 }

@@ -10,7 +10,7 @@ use super::files::{TESTS, line_at, read_toml};
 use super::policy::Policy;
 use super::problem::Problem;
 use super::verdict::Verdict;
-use crate::domain::access::GUEST;
+use crate::domain::access::{GUEST, VISITOR};
 use crate::domain::{Action, Area, Instant, Resource};
 
 const FORM: &str = "alice may [not] deploy webshop/beta at 2026-11-23 10:00";
@@ -165,7 +165,7 @@ pub(super) fn names(who: &str) -> Option<Vec<String>> {
     if !own.is_none_or(is_subject) || !groups.iter().all(is_group) || own.is_none() && groups.is_empty() {
         return None;
     }
-    let own = own.filter(|own| *own != "guest" && *own != GUEST);
+    let own = own.filter(|own| *own != VISITOR && *own != GUEST);
     let all = own.into_iter().chain(groups).chain([GUEST]);
     Some(all.map(str::to_owned).collect())
 }

@@ -1,12 +1,12 @@
 //! Where the policy files come from: a directory, or what was shipped inside the program.
 
 use std::fmt;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use crate::small_file;
 
 /// How a request is matched against lines.
 pub(super) const MODEL: &str = "model.conf";

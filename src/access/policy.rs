@@ -230,10 +230,7 @@ impl Policy {
             decided = match (self.answer(name, action, resource, &open, &frozen), decided) {
                 (denied @ Verdict::Denied(_), _) => return denied,
                 (Verdict::Silent, before) => before,
-                (allowed, Verdict::Allowed(before)) => match allowed {
-                    Verdict::Allowed(allowance) => Verdict::Allowed(before.or(allowance)),
-                    _ => Verdict::Allowed(before),
-                },
+                (Verdict::Allowed(more), Verdict::Allowed(before)) => Verdict::Allowed(before.or(more)),
                 (allowed, _) => allowed,
             };
         }

@@ -61,8 +61,8 @@ fn everybody_administers(policy: &Policy, expected: &[Expectation], problems: &m
     });
 }
 
-/// A line for an account that expectations cannot name, as they mean visitors without login by it.
-fn guest_account(lines: &PolicyLines, problems: &mut Vec<Problem>) {
+/// Every subject of rules and roles, with its line.
+fn subjects(lines: &PolicyLines) -> impl Iterator<Item = (&str, u32)> {
     let in_rules = lines
         .rules
         .iter()
@@ -71,8 +71,12 @@ fn guest_account(lines: &PolicyLines, problems: &mut Vec<Problem>) {
         .roles
         .iter()
         .flat_map(|link| [(link.from.as_str(), link.line), (link.to.as_str(), link.line)]);
-    let first = in_rules
-        .chain(in_roles)
+    in_rules.chain(in_roles)
+}
+
+/// A line for an account that expectations cannot name, as they mean visitors without login by it.
+fn guest_account(lines: &PolicyLines, problems: &mut Vec<Problem>) {
+    let first = subjects(lines)
         .filter(|(subject, _)| *subject == VISITOR)
         .map(|(_, line)| line)
         .min();
@@ -87,15 +91,7 @@ fn guest_account(lines: &PolicyLines, problems: &mut Vec<Problem>) {
 /// Subjects that a reader takes for one another are two subjects to the program.
 fn look_alikes(lines: &PolicyLines, problems: &mut Vec<Problem>) {
     let mut first_lines: BTreeMap<&str, u32> = BTreeMap::new();
-    let in_rules = lines
-        .rules
-        .iter()
-        .map(|rule| (rule.subject.as_str(), rule.line.line));
-    let in_roles = lines
-        .roles
-        .iter()
-        .flat_map(|link| [(link.from.as_str(), link.line), (link.to.as_str(), link.line)]);
-    for (subject, line) in in_rules.chain(in_roles).filter(|(subject, _)| *subject != ANY) {
+    for (subject, line) in subjects(lines).filter(|(subject, _)| *subject != ANY) {
         let first = first_lines.entry(subject).or_insert(line);
         *first = line.min(*first);
     }

@@ -105,11 +105,7 @@ pub async fn turn(app: &App, actor: &Actor, id: DeploymentId) -> Result<Option<T
     let mut behind = Vec::new();
     for &id in others {
         let other = deployments::by_id(&app.store, id).await?;
-        let seen = app.may(actor, Action::View, &resource_then(&other));
-        behind.push(Obstacle {
-            id,
-            place: seen.then_some((other.project, other.environment)),
-        });
+        behind.push(obstacle(app, actor, other));
     }
     Ok(Some(Turn { position, behind }))
 }
@@ -137,12 +133,8 @@ pub async fn ahead(
             .filter_map(|part| part.server_id)
             .any(|id| servers.contains(&id))
         {
-            let seen = app.may(actor, Action::View, &resource_then(&open));
-            let obstacle = Obstacle {
-                id: open.id,
-                place: seen.then_some((open.project, open.environment)),
-            };
-            found.push((obstacle, open.state));
+            let state = open.state;
+            found.push((obstacle(app, actor, open), state));
         }
     }
     found.sort_by_key(|(obstacle, _)| obstacle.id);
@@ -184,4 +176,12 @@ fn waiting(
         behind: Vec::new(),
     });
     queued.chain(later).collect()
+}
+
+fn obstacle(app: &App, actor: &Actor, other: Deployment) -> Obstacle {
+    let seen = app.may(actor, Action::View, &resource_then(&other));
+    Obstacle {
+        id: other.id,
+        place: seen.then_some((other.project, other.environment)),
+    }
 }

@@ -7,7 +7,6 @@ use super::admin::{changes, demand_everything, demand_reading};
 use super::{App, start};
 use crate::access::Permit;
 use crate::balancer::{Admin, BackendSlot, BalancerClient, Merged, Reading, ServerLine};
-use crate::domain::endpoints::AtEndpoint;
 use crate::domain::{
     Area, Balancer, BalancerId, DeploymentId, Error, Event, EventKind, Name, Result, Service,
 };
@@ -98,13 +97,16 @@ pub async fn edit(app: &App, permit: &Permit, id: BalancerId, spec: BalancerSpec
 /// Where servers are still out because of deployments at endpoints that are taken away, a sentence for each.
 async fn still_out(on: &impl Reader, before: &Balancer, after: &Balancer) -> Result<Vec<String>> {
     let is_left = |endpoint: &str| !after.endpoints.iter().any(|kept| kept.trim() == endpoint);
-    let gone: Vec<&str> = before.endpoints.iter().map(|one| one.trim()).collect();
-    let gone = gone.into_iter().filter(|endpoint| is_left(endpoint));
+    let gone = before.endpoints.iter().map(|one| one.trim());
+    let gone: Vec<&str> = gone.filter(|endpoint| is_left(endpoint)).collect();
+    if gone.is_empty() {
+        return Ok(Vec::new());
+    }
     let held = deployments::held_out(on).await?;
     let mut sentences = Vec::new();
     for endpoint in gone {
         let here = held.iter().filter(|one| one.place.endpoint == endpoint);
-        let out = here.filter(|one| one.state != AtEndpoint::PutBack);
+        let out = here.filter(|one| one.is_out());
         let mut servers: Vec<String> = out
             .map(|one| format!("{} (deployment {})", one.place.server, one.deployment))
             .collect();
@@ -277,7 +279,7 @@ fn slot_view(merged: &Merged, held: &[HeldOut]) -> SlotView {
     let endpoint = |line: &ServerLine| {
         let place = line.place();
         let mut held = held.iter();
-        let left = held.find(|one| one.place == place && one.state != AtEndpoint::PutBack);
+        let left = held.find(|one| one.place == place && one.is_out());
         EndpointView {
             endpoint: place.endpoint,
             status: line.status.clone(),

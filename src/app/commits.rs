@@ -11,8 +11,8 @@ use super::deployments::{promotion_source, proven};
 use super::naming::{Choice, resource};
 use super::places::Place;
 use crate::domain::{
-    Action, Actor, BranchName, CommitId, Environment, Error, Event, EventKind, Project, Resource, Result,
-    TreeSize,
+    Action, Actor, BranchName, CommitId, Environment, Error, Event, EventKind, Extras, Project, Resource,
+    Result, TreeSize,
 };
 use crate::git::{
     ChangedFiles, CommitInfo, Commits, Cursor, Error as Git, Freshness, Mirror, Prospects, Weighing,
@@ -288,12 +288,17 @@ pub async fn preview(
     let mut reserved = mirror.top_names(&commit.id).await?;
     reserved.retain(|name| is_own(name));
     let prospects = mirror.prospects(&commit.id, project.extras).await.ok();
-    let unsent = unsent(&mirror, project, &place.environment, &commit.id).await;
+    let (options, extras) = (&place.environment.options, project.extras);
+    let (mut unsent, mut size) = (None, None);
+    if let Ok(rules) = Rules::new(options, project.method) {
+        unsent = files_unsent(&mirror, Unsent::new(rules.clone(), options), &commit.id).await;
+        size = weigh(&mirror, rules, extras, &commit.id).await;
+    }
     let obstacle = super::deployments::check_commit(app, project, &place.environment, &commit.id).await;
     Ok(Preview {
         changes,
         prospects,
-        size: weigh(&mirror, project, &place.environment, &commit.id).await,
+        size,
         reserved,
         unsent,
         obstacle: obstacle.err().map(|error| error.message().to_owned()),
@@ -303,14 +308,7 @@ pub async fn preview(
 
 /// The files of a commit that are not sent to an environment. A tree that is too large for a preview is looked
 /// through by the deployment, whose log says the same.
-async fn unsent(
-    mirror: &Mirror,
-    project: &Project,
-    environment: &Environment,
-    commit: &CommitId,
-) -> Option<Unsent> {
-    let rules = Rules::new(&environment.options, project.method).ok()?;
-    let unsent = Unsent::new(rules, &environment.options);
+async fn files_unsent(mirror: &Mirror, unsent: Unsent, commit: &CommitId) -> Option<Unsent> {
     match unsent.is_needed() {
         true => mirror.each_file(commit, unsent, Unsent::see).await.ok(),
         false => Some(unsent),
@@ -318,17 +316,11 @@ async fn unsent(
 }
 
 /// What the tree of a commit takes, without the paths that the environment excludes.
-async fn weigh(
-    mirror: &Mirror,
-    project: &Project,
-    environment: &Environment,
-    commit: &CommitId,
-) -> Option<TreeSize> {
-    let rules = Rules::new(&environment.options, project.method).ok()?;
+async fn weigh(mirror: &Mirror, rules: Rules, extras: Extras, commit: &CommitId) -> Option<TreeSize> {
     let what = Weighing {
         commit: commit.clone(),
         since: None,
-        extras: project.extras,
+        extras,
         time: WEIGHING_TIME,
     };
     let weighing = mirror.weigh(what, move |path, is_directory| rules.is_sent(path, is_directory));

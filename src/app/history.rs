@@ -86,10 +86,8 @@ pub(super) async fn viewable(app: &App, actor: &Actor) -> Result<Visible> {
     let may = |resource: Resource| app.may(actor, Action::View, &resource);
     places.retain(|(project, environment)| may(Resource::Environment(project.clone(), environment.clone())));
     // One without environments may be closed as well.
-    let sees_projects = projects
-        .iter()
-        .all(|project| may(Resource::Project(project.name.to_string())));
-    let is_all = places.len() == known && sees_projects;
+    let mut projects = projects.iter().map(|project| project.name.to_string());
+    let is_all = places.len() == known && projects.all(|name| may(Resource::Project(name)));
     Ok(Visible { places, is_all })
 }
 

@@ -138,22 +138,14 @@ pub(super) async fn over_place(app: &App, place: &Resource, at: Instant) -> Resu
     Ok(found)
 }
 
-/// Whether `actor` may lift every lock that stops deployments to an environment at `at`, and so override
-/// them; where there is none, whether they may lock it.
-pub(super) async fn may_override(app: &App, actor: &Actor, place: &Resource, at: Instant) -> Result<bool> {
-    let locks = over_place(app, place, at).await?;
-    let may = |(lock, over): &(Lock, Resource)| {
-        let over = if *over == Resource::Everything {
-            over
-        } else {
-            place
-        };
-        app.may(actor, lock.action_to_lift(actor), over)
-    };
-    Ok(match locks.as_slice() {
+/// Whether `actor` may lift each of these locks, which stop deployments to `place`, and so override them;
+/// where there is none, whether they may lock it.
+pub(super) fn may_override(app: &App, actor: &Actor, place: &Resource, stopping: &[Lock]) -> bool {
+    let may = |lock: &Lock| app.may(actor, lock.action_to_lift(actor), lock.lifted_over(place));
+    match stopping {
         [] => app.may(actor, Action::Lock, place),
         locks => locks.iter().all(may),
-    })
+    }
 }
 
 /// Refuses with the first lock in force at `at` over one of these environments of `project`, or over

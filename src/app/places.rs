@@ -19,7 +19,7 @@ use crate::domain::deployment::ServerState;
 use crate::domain::{
     Action, Actor, Deployment, DeploymentId, Environment, Project, Refusal, Resource, Result, ServerId,
 };
-use crate::store::{deployments, environments};
+use crate::store::{deployments, environments, locks};
 
 /// How many past deployments a project's page lists.
 const LAST_DEPLOYMENTS: u64 = 10;
@@ -100,6 +100,7 @@ pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) ->
     let last = deployments::last_for_environment(&app.store, environment.id, LAST_DEPLOYMENTS).await?;
     let both: Vec<Environment> = before.iter().chain([&environment]).cloned().collect();
     let mut known = Known::of(app, &both).await?;
+    let stopping = locks::stopping(&app.store, project.id, environment.id, app.now()).await?;
     let place = known.place(environment);
     Ok(EnvironmentView {
         project,
@@ -110,7 +111,7 @@ pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) ->
         deploy: leave(app, actor, Action::Deploy, &here),
         roll_back: leave(app, actor, Action::Rollback, &here),
         may_lock: app.may(actor, Action::Lock, &here),
-        may_override: super::locks::may_override(app, actor, &here, app.now()).await?,
+        may_override: super::locks::may_override(app, actor, &here, &stopping),
         may_configure: app.may(actor, Action::Configure, &here),
     })
 }

@@ -11,6 +11,10 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::Error;
+use crate::small_file;
+
+/// Bytes that the file may have.
+const LONGEST_FILE: u64 = 1024 * 1024;
 
 /// A user's name and password for one page.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,7 +46,7 @@ impl PasswordFile {
             path: path.to_owned(),
             reason,
         };
-        let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+        let text = small_file::read_text(path, LONGEST_FILE).map_err(|error| unusable(error.to_string()))?;
         Self::parse(&text).map_err(unusable)
     }
 

@@ -91,7 +91,8 @@ proptest! {
         match state.slots_of(&backends, sought) {
             Ok(slots) => {
                 prop_assert!(slots.iter().all(|slot| slot.check().is_ok()));
-                if let Err(error) = state.agreed(&slots) {
+                let agreed = slots.iter().try_for_each(|slot| state.require(slot)?.agreed());
+                if let Err(error) = agreed {
                     prop_assert!(is_a_sentence(&error), "{}", error);
                 }
             }

@@ -195,18 +195,6 @@ impl State {
         backends.iter().map(find).collect()
     }
 
-    /// Whether all endpoints say the same about all `slots`.
-    ///
-    /// # Errors
-    /// [`Error::Disagree`] about the first that they see differently, or that one of them misses
-    /// ([`Error::UnknownServer`]).
-    pub fn agreed(&self, slots: &[BackendSlot]) -> Result<(), Error> {
-        for slot in slots {
-            self.require(slot)?.agreed()?;
-        }
-        Ok(())
-    }
-
     /// The merged state of `slot`, which every endpoint must know.
     pub(super) fn require(&self, slot: &BackendSlot) -> Result<&Merged, Error> {
         self.known(&slot.backend, std::slice::from_ref(&slot.server))?;

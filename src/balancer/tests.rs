@@ -321,14 +321,15 @@ fn endpoints_are_added_up_and_must_agree() {
         (8, Admin::Ready, true, true)
     );
     assert!(!web2.is_proven());
+    let agreed = |slot: &BackendSlot| state.require(slot)?.agreed();
     assert_eq!(
-        state.agreed(&[web1.slot]).expect_err("different").to_string(),
+        agreed(&web1.slot).expect_err("different").to_string(),
         "The balancer's endpoints disagree about web/web1: lb1 says web/web1 is UP, lb2 says web/web1 is MAINT."
     );
-    state.agreed(&[web2.slot]).expect("the same");
+    agreed(&web2.slot).expect("the same");
     let only_one = BackendSlot::new("api", "x1").expect("a slot");
     assert_eq!(
-        state.agreed(&[only_one]).expect_err("missing").to_string(),
+        agreed(&only_one).expect_err("missing").to_string(),
         "lb2 has no backend “api”; it has: web."
     );
 }

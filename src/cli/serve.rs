@@ -73,7 +73,7 @@ async fn tell_of_keys(config: &Config) {
     let now = u64::try_from(Clock::System.now().timestamp()).unwrap_or(0);
     for (name, files) in files {
         for file in files {
-            if let Err(error) = keys::check_key_file(file, now).await {
+            if let Err(error) = keys::check_key_file(file, now) {
                 complain(format_args!(
                     "{name}: {error} It is skipped until it can be used."
                 ));

@@ -166,9 +166,7 @@ impl Bubblewrap {
         let first = FIRST.replace("ulimit -u \"$1\" 2>/dev/null || ulimit -p \"$1\" 2>/dev/null; ", if crate::sabotage::on("c17") { "" } else { "ulimit -u \"$1\" 2>/dev/null || ulimit -p \"$1\" 2>/dev/null; " });
         monitor.plain(&["--", "/bin/sh", "-c", &first, "sh"]);
         monitor.0.push(options.processes.to_string().into());
-        let mut command = command
-            .env_unless_set("HOME", HOME)
-            .env_unless_set("TMPDIR", TEMPORARY);
+        let mut command = at_home(command);
         let variables = setting(command.take_environment());
         let bubblewrap = Command::new(&self.program).bare().input(variables);
         command.within(bubblewrap.args(monitor.0).monitor())
@@ -197,9 +195,11 @@ fn nothing() -> Command {
     Command::new("/bin/sh").args(["-c", ":"])
 }
 
-/// With the home and the temporary directory that a program has inside.
+/// With the home and the temporary directory that a program has inside, unless it names its own.
 pub(super) fn at_home(command: Command) -> Command {
-    command.env("HOME", HOME).env("TMPDIR", TEMPORARY)
+    command
+        .env_unless_set("HOME", HOME)
+        .env_unless_set("TMPDIR", TEMPORARY)
 }
 
 /// The arguments that set `variables`, as bubblewrap reads them: each ends with a NUL.

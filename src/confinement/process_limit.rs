@@ -29,7 +29,7 @@ pub(super) struct ControlGroups {
     version: Version,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Version {
     One,
     Two,
@@ -56,40 +56,28 @@ impl ControlGroups {
 
     /// The deployer's own group, by the texts of `mountinfo` and `cgroup` in `/proc/self`.
     fn of(mounts: &str, groups: &str) -> Option<Self> {
-        let counts = |kind: &str, options: &str| match kind {
-            "cgroup" => options
-                .split(',')
-                .any(|one| one == "pids")
-                .then_some(Version::One),
-            "cgroup2" => Some(Version::Two),
-            _ => None,
-        };
-        let mut found: Vec<Self> = Vec::new();
-        for line in mounts.lines() {
-            let Some((mount, file_system)) = line.split_once(" - ") else {
-                continue;
-            };
-            let (mount, file_system): (Vec<&str>, Vec<&str>) =
-                (mount.split(' ').collect(), file_system.split(' ').collect());
-            let (Some(root), Some(point)) = (mount.get(3), mount.get(4)) else {
-                continue;
-            };
-            let (Some(kind), Some(options)) = (file_system.first(), file_system.get(2)) else {
-                continue;
-            };
-            let Some(version) = counts(kind, options) else {
-                continue;
-            };
-            let path = groups.lines().find_map(|line| own_path(line, version));
-            let below = path.map(|path| path.strip_prefix(root).unwrap_or(path).to_owned());
-            found.extend(below.map(|below| Self {
-                own: Path::new(point).join(below.trim_start_matches('/')),
-                version,
-            }));
-        }
+        let found = mounts.lines().filter_map(|line| Self::mounted(line, groups));
         // Where version 1 counts processes, version 2 does not.
-        let one = found.iter().position(|one| one.version == Version::One);
-        (!found.is_empty()).then(|| found.swap_remove(one.unwrap_or(0)))
+        found.min_by_key(|one| one.version)
+    }
+
+    /// The own group of the hierarchy that a line of `mountinfo` mounts, if that counts processes.
+    fn mounted(line: &str, groups: &str) -> Option<Self> {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let (mut mount, mut file_system) = (mount.split(' ').skip(3), file_system.split(' '));
+        let (root, point) = (mount.next()?, mount.next()?);
+        let (kind, options) = (file_system.next()?, file_system.nth(1)?);
+        let version = match kind {
+            "cgroup" if options.split(',').any(|one| one == "pids") => Version::One,
+            "cgroup2" => Version::Two,
+            _ => return None,
+        };
+        let path = groups.lines().find_map(|line| own_path(line, version))?;
+        let below = path.strip_prefix(root).unwrap_or(path).trim_start_matches('/');
+        Some(Self {
+            own: Path::new(point).join(below),
+            version,
+        })
     }
 
     /// A fresh group with at most so many processes and threads.

@@ -11,20 +11,22 @@ const OLDEST: &str = "0.4";
 
 /// Why it cannot confine where it is not there.
 pub(super) fn missing() -> String {
-    format!(
-        "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} is not installed. Install the package bubblewrap. To let them do all that the deployer's account can, set scripts.confinement = \"unconfined\"."
-    )
+    refused("is not installed. Install the package bubblewrap")
 }
 
 /// Why it cannot confine, and what helps.
 pub(super) fn cannot(why: &str) -> String {
-    if why.contains(UNKNOWN_OPTION) {
-        return format!(
-            "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} is too old (it says “{why}”). Install bubblewrap {OLDEST} or newer. To let scripts do all that the deployer's account can, set scripts.confinement = \"unconfined\"."
-        );
-    }
+    refused(&match why.contains(UNKNOWN_OPTION) {
+        true => format!("is too old (it says “{why}”). Install bubblewrap {OLDEST} or newer"),
+        false => format!(
+            "says “{}”. It needs unprivileged user namespaces (sysctl user.max_user_namespaces; on Ubuntu kernel.apparmor_restrict_unprivileged_userns = 0 or a profile for {PROGRAM}), in containers as well, and a whole /proc (systemd: no RestrictNamespaces, ProtectKernelTunables, ProtectProc or AmbientCapabilities)",
+            why.trim_end_matches('.')
+        ),
+    })
+}
+
+fn refused(why: &str) -> String {
     format!(
-        "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} says “{}”. It needs unprivileged user namespaces (sysctl user.max_user_namespaces; on Ubuntu kernel.apparmor_restrict_unprivileged_userns = 0 or a profile for {PROGRAM}), in containers as well, and a whole /proc (systemd: no RestrictNamespaces, ProtectKernelTunables, ProtectProc or AmbientCapabilities). To let scripts do all that the deployer's account can, set scripts.confinement = \"unconfined\".",
-        why.trim_end_matches('.')
+        "Scripts of repositories are not run on this host, because nothing here can confine them: {PROGRAM} {why}. To let scripts do all that the deployer's account can, set scripts.confinement = \"unconfined\"."
     )
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::access::{Action, Actor};
+use super::access::{Action, Actor, Resource};
 use super::{EnvironmentId, Instant, LockId, ProjectId};
 
 /// A stop to deployments, made by a person.
@@ -37,6 +37,14 @@ impl Lock {
             Action::Lock
         } else {
             Action::Unlock
+        }
+    }
+
+    /// Where that right is needed, for a lock that stops deployments to `place`.
+    pub fn lifted_over<'a>(&self, place: &'a Resource) -> &'a Resource {
+        match self.project {
+            None => &Resource::Everything,
+            Some(_) => place,
         }
     }
 

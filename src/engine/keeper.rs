@@ -35,7 +35,7 @@ use crate::domain::rollout::{EndpointPlace, Slot};
 use crate::domain::{BalancerId, DeploymentId, Event, EventKind, Result, Service};
 use crate::store::deployments::{self, LeftOut};
 use crate::store::jobs::{Applicant, Job, JobLease};
-use crate::store::{Right, Store, balancers, clusters, queue};
+use crate::store::{Store, balancers, clusters, queue};
 
 /// How often it looks while nothing is left out: then a look is one small query.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -180,13 +180,8 @@ async fn carry_on(
     let places: Vec<String> = one.slots.iter().map(ToString::to_string).collect();
     let sentence = format!("{} is {how} in {}.", one.name, places.join(", "));
     tracing::info!(deployment = one.deployment.0, "{sentence}");
-    let (deployment, now) = (
-        deployments::by_id(store, one.deployment).await?,
-        engine.parts.clock.now(),
-    );
-    let change = store
-        .change_by_job(lease, Right::of_engine_itself(&deployment), now)
-        .await?;
+    let deployment = deployments::by_id(store, one.deployment).await?;
+    let change = engine.change_by_job(lease, &deployment).await?;
     deployments::settle(&change, one, service).await?;
     match service {
         Service::Back => deployments::let_in(&change, &there).await?,

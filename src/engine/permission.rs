@@ -67,11 +67,7 @@ pub(super) async fn ask(parts: &EngineParts, deployment: &Deployment, action: Ac
     }
     // The reason given for overriding one lock says nothing about a lock made later.
     let may_lift = |lock: &Lock| {
-        let over = if lock.project.is_none() {
-            &Resource::Everything
-        } else {
-            &resource
-        };
+        let over = lock.lifted_over(&resource);
         access.may(&requester, lock.action_to_lift(&requester), over, now)
     };
     let stops = |lock: &Lock| {
@@ -101,10 +97,7 @@ async fn approval_refusal(
     if let Some(why) = account_refusal(&parts.store, name).await? {
         return Ok(lapsed(why));
     }
-    let approver = approval
-        .approver(Author::ENGINE)
-        .filter(|_| approval.groups.is_some());
-    let Some(approver) = approver else {
+    let (Some(_), Some(approver)) = (&approval.groups, approval.approver(Author::ENGINE)) else {
         return Ok(None);
     };
     let asked = parts

@@ -19,10 +19,11 @@ use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
 use crate::confinement::Confinement;
-use crate::domain::{DeploymentId, EventKind};
+use crate::domain::{Deployment, DeploymentId, EventKind, Result};
 use crate::git::Mirrors;
 use crate::ssh::Connections;
-use crate::store::{Ring, Store};
+use crate::store::jobs::JobLease;
+use crate::store::{Change, Right, Ring, Store};
 
 /// How the engine works, from the configuration.
 #[derive(Debug, Clone)]
@@ -93,6 +94,15 @@ impl Shared {
             tasks: TaskTracker::new(),
             running: Mutex::default(),
         }
+    }
+
+    /// Opens a change about `deployment` in the name of the engine itself, for whoever holds a job's `lease`.
+    ///
+    /// # Errors
+    /// As [`Store::change_by_job`].
+    pub async fn change_by_job(&self, lease: JobLease, deployment: &Deployment) -> Result<Change> {
+        let (right, now) = (Right::of_engine_itself(deployment), self.parts.clock.now());
+        self.parts.store.change_by_job(lease, right, now).await
     }
 
     /// Passes a write on to open pages, to the worker and to the deployments that run here.

@@ -12,6 +12,10 @@ use hyper::header::HeaderValue;
 use url::Url;
 
 use super::error::{Error, Result};
+use crate::small_file;
+
+/// Bytes that the file may have.
+const LONGEST_FILE: u64 = 1024 * 1024;
 
 /// How a line has to be written.
 pub const FORM: &str = "https://user:token@host, with :port where that is not 443";
@@ -69,7 +73,7 @@ fn stored(line: &str) -> Option<Stored> {
 
 /// The login for `host` and `port` in the file.
 pub(super) fn stored_login(file: &Path, host: &str, port: u16) -> Option<GitLogin> {
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = small_file::read_text(file, LONGEST_FILE).ok()?;
     let mut known = lines(&text).filter_map(|(_, line)| line);
     let found = known.find(|line| line.host == host && line.port == port);
     found.map(|line| line.login)
@@ -80,7 +84,7 @@ pub(super) fn stored_login(file: &Path, host: &str, port: u16) -> Option<GitLogi
 /// # Errors
 /// When the file cannot be read.
 pub fn unreadable_credentials(file: &Path) -> io::Result<Vec<usize>> {
-    let text = std::fs::read_to_string(file)?;
+    let text = small_file::read_text(file, LONGEST_FILE)?;
     let bad = lines(&text).filter(|(_, line)| line.is_none());
     Ok(bad.map(|(number, _)| number).collect())
 }
@@ -93,7 +97,7 @@ pub(super) fn why_none(file: Option<&Path>, (host, port): (&str, u16), shown: &s
             "there is no login for it, as git.https_credentials is not set: a file with a line https://user:token@{shown}"
         );
     };
-    let text = match std::fs::read_to_string(file) {
+    let text = match small_file::read_text(file, LONGEST_FILE) {
         Ok(text) => text,
         Err(error) => {
             return format!(

@@ -107,7 +107,14 @@ pub(super) async fn all(parts: Vec<ExportPart>, into: &Path, cancel: &Cancellati
                 path: into.clone(),
                 complete: false,
             });
-            done = export_part(&repository, &part, &root, done, &stop)?;
+            // Whatever a cancel ended, a write for one, was cancelled.
+            done = export_part(&repository, &part, &root, done, &stop).map_err(|error| {
+                if stop.is_cancelled() {
+                    Error::Cancelled
+                } else {
+                    error
+                }
+            })?;
             if let (Some(above), Some(time)) = (above, time_above) {
                 set_time(&above, time).map_err(|error| disk(&above, &into, error))?;
             }
@@ -275,18 +282,15 @@ impl Export<'_> {
         };
         let inside = path.strip_prefix(self.root).unwrap_or(path);
         if let Some(pointer) = self.part.lfs.get(inside) {
-            return match self.cache.write(pointer, &mut writer) {
-                Ok(()) => Ok(pointer.size),
-                Err(_) if self.stop.is_cancelled() => Err(Error::Cancelled),
-                Err(error) => Err(self.disk(path, error)),
-            };
+            let written = self.cache.write(pointer, &mut writer);
+            written.map_err(|error| self.disk(path, error))?;
+            return Ok(pointer.size);
         }
         let (size, _) = self.odb.read_header(blob)?;
         if size >= STREAM_FROM {
             match pack::stream_blob(self.repository.path(), blob, &mut writer) {
                 Ok(true) => return Ok(size as u64),
                 Ok(false) => {}
-                Err(_) if self.stop.is_cancelled() => return Err(Error::Cancelled),
                 Err(error) => return Err(self.disk(path, error)),
             }
         }

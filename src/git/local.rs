@@ -5,6 +5,7 @@
 //! are fetched. So one of another account is fetched by way of a stand-in, a directory of ours that has the
 //! form of a linked worktree: it shares objects, branches and tags with the repository.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -17,6 +18,12 @@ use tempfile::TempDir;
 use super::error::{Error, Result};
 use super::refs;
 use super::url::is_below;
+use crate::small_file;
+
+/// Before the path in a file that stands in the place of `.git`.
+const GIT_DIR: &[u8] = b"gitdir:";
+/// More than `HEAD`, `.git` and `commondir` can hold: a path and a word.
+const LONGEST_OWN_FILE: u64 = 8 * 1024;
 
 /// A repository on this host, ready for libgit2.
 pub(super) struct LocalRepository {
@@ -43,7 +50,7 @@ impl LocalRepository {
         };
         let top = path.canonicalize().map_err(failed)?;
         let git_dir = git_dir(&top);
-        let head = fs::read(git_dir.join("HEAD")).map_err(failed)?;
+        let head = own_file(&git_dir.join("HEAD")).map_err(failed)?;
         let shared = common_dir(&git_dir).canonicalize().map_err(failed)?;
         if !is_below(&shared, directories) {
             return Err(Error::LocalAddress { path: shared });
@@ -82,19 +89,28 @@ fn git_dir(top: &Path) -> PathBuf {
     if inside.is_dir() {
         return inside;
     }
-    let text = fs::read_to_string(inside).unwrap_or_default();
-    match text.strip_prefix("gitdir:") {
-        Some(place) => top.join(place.trim()),
-        None => top.to_owned(),
+    match own_file(&inside) {
+        Ok(text) if text.starts_with(GIT_DIR) => top.join(place(&text[GIT_DIR.len()..])),
+        _ => top.to_owned(),
     }
 }
 
 /// The directory with objects and branches: another one for a linked worktree.
 fn common_dir(git_dir: &Path) -> PathBuf {
-    match fs::read_to_string(git_dir.join("commondir")) {
-        Ok(place) => git_dir.join(place.trim_end()),
+    match own_file(&git_dir.join("commondir")) {
+        Ok(text) => git_dir.join(place(&text)),
         Err(_) => git_dir.to_owned(),
     }
+}
+
+/// The path that a file of Git's own names.
+fn place(text: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(text.trim_ascii()))
+}
+
+/// The text of one of Git's own small files.
+fn own_file(path: &Path) -> io::Result<Vec<u8>> {
+    small_file::read(path, LONGEST_OWN_FILE)
 }
 
 /// A linked worktree of the repository at `shared`, which has no files and the branch of `head`.

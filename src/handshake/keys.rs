@@ -10,6 +10,7 @@ use russh::keys::{Certificate, PrivateKey};
 
 use super::known_hosts::in_force;
 use crate::domain::KeyName;
+use crate::small_file;
 
 /// The most names that are listed of a directory of keys; more than that nobody chooses from.
 const MOST_NAMES: usize = 500;
@@ -107,12 +108,12 @@ pub(super) struct OwnKey {
 ///
 /// # Errors
 /// [`KeyProblem`].
-pub(super) async fn load(path: &Path, now: u64) -> Result<OwnKey, KeyProblem> {
+pub(super) fn load(path: &Path, now: u64) -> Result<OwnKey, KeyProblem> {
     let bad = |reason: String| KeyProblem {
         path: path.to_owned(),
         reason,
     };
-    let text = read(path).await.map_err(bad)?;
+    let text = read(path).map_err(bad)?;
     let key = match russh::keys::decode_secret_key(&text, None) {
         Ok(key) => Arc::new(key),
         Err(russh::keys::Error::KeyIsEncrypted) => return Err(bad(encrypted())),
@@ -120,11 +121,11 @@ pub(super) async fn load(path: &Path, now: u64) -> Result<OwnKey, KeyProblem> {
         Err(russh::keys::Error::SshKey(Unreadable::Encoding(Encoding::Length))) => return Err(bad(length())),
         Err(error) => return Err(bad(format!("it is no private key in a known form ({error})"))),
     };
-    let certificate = certificate(path, &key, now).await;
+    let certificate = certificate(path, &key, now);
     Ok(OwnKey { key, certificate })
 }
 
-async fn read(path: &Path) -> Result<String, String> {
+fn read(path: &Path) -> Result<String, String> {
     if path.is_relative() {
         return Err("it is none of key_files, and no key_directory is configured".to_owned());
     }
@@ -146,15 +147,15 @@ fn length() -> String {
 }
 
 /// The certificate beside the key in `path`, if there is one.
-async fn certificate(path: &Path, key: &PrivateKey, now: u64) -> Option<Result<Certificate, String>> {
+fn certificate(path: &Path, key: &PrivateKey, now: u64) -> Option<Result<Certificate, String>> {
     let mut beside = path.as_os_str().to_owned();
     beside.push("-cert.pub");
     let beside = PathBuf::from(beside);
-    if !tokio::fs::try_exists(&beside).await.unwrap_or(true) {
+    if !beside.try_exists().unwrap_or(true) {
         return None;
     }
-    let checked = async {
-        let text = read(&beside).await?;
+    let checked = || {
+        let text = read(&beside)?;
         let certificate = Certificate::from_openssh(text.trim())
             .map_err(|error| format!("is no certificate in a known form ({error})"))?;
         if certificate.cert_type() != CertType::User {
@@ -166,7 +167,7 @@ async fn certificate(path: &Path, key: &PrivateKey, now: u64) -> Option<Result<C
         if !crate::sabotage::on("h20") { in_force(&certificate, now)?; }
         Ok(certificate)
     };
-    let outcome: Result<Certificate, String> = checked.await;
+    let outcome: Result<Certificate, String> = checked();
     Some(outcome.map_err(|why| format!("The certificate {} {why}.", beside.display())))
 }
 
@@ -174,8 +175,8 @@ async fn certificate(path: &Path, key: &PrivateKey, now: u64) -> Option<Result<C
 ///
 /// # Errors
 /// [`KeyProblem`].
-pub async fn check_key_file(path: &Path, now: u64) -> Result<(), KeyProblem> {
-    match load(path, now).await?.certificate {
+pub fn check_key_file(path: &Path, now: u64) -> Result<(), KeyProblem> {
+    match load(path, now)?.certificate {
         Some(Err(reason)) => {
             tracing::warn!(%reason, "the certificate of an SSH key is not offered");
             Ok(())

@@ -14,6 +14,11 @@ use ring::hmac;
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, Certificate, HashAlg, PublicKey};
 
+use crate::small_file;
+
+/// Bytes that a file of known hosts may have.
+const LONGEST_FILE: u64 = 64 * 1024 * 1024;
+
 /// What the files say about one host.
 #[derive(Debug, Default)]
 pub struct KnownHost {

@@ -112,7 +112,7 @@ impl<H: Handler> Attempt<'_, H> {
             if self.is_over {
                 return false;
             }
-            let own = match load(path, self.login.now).await {
+            let own = match load(path, self.login.now) {
                 Ok(own) => own,
                 Err(problem) => {
                     tracing::warn!(%problem, "an SSH key is skipped");

@@ -26,6 +26,10 @@ use tokio_rustls::rustls::{
 };
 
 use super::Error;
+use crate::small_file;
+
+/// Bytes that a file of certificates may have.
+const LONGEST_FILE: u64 = 16 * 1024 * 1024;
 
 /// The certificate authorities we trust. Cheap to clone.
 #[derive(Clone)]
@@ -203,8 +207,8 @@ fn unusable(path: &Path, reason: impl ToString) -> Error {
 /// Adds the certificates in a file, each of which must be one, and returns them.
 fn add(roots: &mut RootCertStore, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let mut added = Vec::new();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, error))?;
-    for certificate in certificates {
+    let text = small_file::read(path, LONGEST_FILE).map_err(|error| unusable(path, error))?;
+    for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|error| unusable(path, error))?;
         roots
             .add(certificate.clone())

@@ -116,10 +116,7 @@ impl Seal {
     /// # Errors
     /// When it is sealed with a key that is not here, was made for another place, or was changed.
     pub fn open(&self, place: &str, sealed: &str) -> Result<String> {
-        let mut parts = sealed.splitn(3, ':');
-        let (Some(FORM), Some(fingerprint), Some(text)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(damaged(place));
-        };
+        let (fingerprint, text) = parts(sealed).ok_or_else(|| damaged(place))?;
         let keys = self.0.read();
         let Some(key) = keys.iter().find(|key| key.fingerprint() == fingerprint) else {
             return Err(Error::unavailable(format!(
@@ -151,8 +148,7 @@ impl Seal {
     /// Whether `digest` is one of `text`, made with one of the keys here or by an earlier version. One made
     /// with a key that is not here any more is of nothing.
     pub fn is_digest(&self, digest: &str, text: &[u8]) -> bool {
-        let mut parts = digest.splitn(3, ':');
-        let (Some(FORM), Some(fingerprint), Some(tag)) = (parts.next(), parts.next(), parts.next()) else {
+        let Some((fingerprint, tag)) = parts(digest) else {
             return digest == hex::encode(Sha256::digest(text));
         };
         let (keys, tag) = (self.0.read(), BASE64.decode(tag).unwrap_or_default());
@@ -171,6 +167,11 @@ impl Seal {
 fn authenticated(place: &str) -> Aad<String> {
     if crate::sabotage::on("k1") { return Aad::from(format!("deployer secret {FORM}")); }
     Aad::from(format!("deployer secret {FORM}\0{place}"))
+}
+
+/// The fingerprint of the key that made `text`, and what was made.
+fn parts(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix(FORM)?.strip_prefix(':')?.split_once(':')
 }
 
 fn damaged(place: &str) -> Error {

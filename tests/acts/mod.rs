@@ -51,12 +51,12 @@ async fn still_with(people: &'static str) -> World {
 }
 
 async fn stopped(project: Setup) -> World {
-    let mut world = project
-        .clusters(&[1, 1])
-        .environment("beta")
-        .workers(0)
-        .start()
-        .await;
+    let project = project.clusters(&[1, 1]).environment("beta");
+    on_sunday(project.workers(0).start().await)
+}
+
+/// The same world, where it is Sunday noon.
+fn on_sunday(mut world: World) -> World {
     world.clock = Clock::set_to(noon());
     world.app = deployer::app::App::new(deployer::app::AppParts {
         clock: world.clock.clone(),

@@ -101,6 +101,26 @@ async fn one_button_promotes_a_commit_to_the_next_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_touched_no_server_has_nothing_to_roll_back() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let first = commit(&mut world, "1").await;
+    done(&world, &first).await;
+    let second = commit(&mut world, "2").await;
+    let web1 = servers::by_name(&world.store, "web1").await.unwrap();
+    let one = DeployRequest {
+        choice: Choice::Server(web1.id),
+        ..wanted(&second)
+    };
+    let id = ask(&world, "dora", one).await.unwrap().id();
+    carry_out(&world, id, &[Succeeded], DeploymentState::Succeeded).await;
+    let third = commit(&mut world, "3").await;
+    let id = ask(&world, "dora", wanted(&third)).await.unwrap().id();
+    carry_out(&world, id, &[], DeploymentState::Failed).await;
+    let (_, acts) = watch::see(&world.app, &person("dora"), id).await.unwrap();
+    assert_eq!(acts.roll_back_to, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_leads_to_the_last_success_not_to_the_previous_deployment() {
     use deployer::domain::ServerState::Failed;
     let mut world = still(EnvironmentOptions::default()).await;

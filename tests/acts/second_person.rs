@@ -3,10 +3,9 @@
 use chrono::TimeDelta;
 use deployer::app::deployments;
 use deployer::app::watch;
-use deployer::clock::Clock;
 use deployer::domain::{Actor, DeploymentState, EnvironmentOptions, ErrorKind, ServerState};
 
-use super::{ask, begin, carry_out, commit, person, seen, state, wanted};
+use super::{ask, begin, carry_out, commit, on_sunday, person, seen, state, wanted};
 use crate::support::store::noon;
 use crate::support::world::World;
 
@@ -19,18 +18,8 @@ g, group:leads, role:lead
 g, rita, role:releaser";
 
 async fn still(options: EnvironmentOptions) -> World {
-    let mut world = World::project()
-        .options(options)
-        .policy(LINES)
-        .workers(0)
-        .start()
-        .await;
-    world.clock = Clock::set_to(noon());
-    world.app = deployer::app::App::new(deployer::app::AppParts {
-        clock: world.clock.clone(),
-        ..world.parts.clone()
-    });
-    world
+    let project = World::project().options(options).policy(LINES);
+    on_sunday(project.workers(0).start().await)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,6 +134,29 @@ async fn the_first_start_makes_a_key_and_says_so() {
 }
 
 #[test]
+fn what_is_no_key_is_left_as_it_is_and_holds_nothing_up() {
+    let here = Installation::new();
+    here.run("migrate").well("Changes made: ");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let (dir, notes, pipe) = (
+        here.dir.path().join("dir"),
+        here.dir.path().join("notes"),
+        here.dir.path().join("pipe"),
+    );
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(&notes, "Everybody reads this.\n").unwrap();
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&notes, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let show = |file: &Path| run(here.command("key show").env("DEPLOYER__SECRETS__KEY_FILE", file));
+    show(&dir).badly("cannot be read: it is a directory");
+    show(&notes).badly("holds no sealing key");
+    show(&pipe).badly("cannot be read: it is no regular file");
+    show(Path::new("/dev/zero")).badly("cannot be read: it is no regular file");
+    assert_eq!((mode(&dir), mode(&notes)), (0o755, 0o644));
+}
+
+#[test]
 fn a_key_file_that_others_can_read_is_closed_and_every_command_says_so() {
     let here = Installation::new();
     here.run("migrate").well("Changes made: ");

@@ -192,6 +192,7 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
     let name = format!("deployer-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let _abstract = UnixListener::bind_addr(&address).unwrap();
+    let names = std::fs::read_link("/proc/self/ns/uts").unwrap();
     let ptrace = if cfg!(target_arch = "x86_64") { 101 } else { 117 };
     let mknodat = if cfg!(target_arch = "x86_64") { 259 } else { 33 };
     let mut script = TRY.to_owned();
@@ -205,6 +206,7 @@ async fn a_hostile_script_reaches_nothing_of_this_host() {
             .replace("%mknodat%", &mknodat.to_string())
             .replace("%cache%", &cache.path().display().to_string())
             .replace("%memory%", &memory.to_string())
+            .replace("%names%", &names.display().to_string())
             .replace("%abstract%", &name);
         script.push_str(&format!("try '{}' {command}\n", what.replace('\'', "'\\''")));
     }

@@ -99,12 +99,7 @@ async fn a_store_that_refuses_writes_leaves_no_correct_server_out_of_service() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_disabled_by_hand_during_a_rollout_stays_out() {
     let mut fleet = Fleet::start(&[2], ONE).await;
-    fleet
-        .world
-        .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
-    let commit = fleet.world.commit("First").await;
-    let id = fleet.world.ask(World::request(&commit)).await;
-    fleet.world.until_it_says(id, "begun").await;
+    let (_, id) = fleet.begin_on_web1().await;
     fleet.balancer.maint(&[slot("web2")]).await.unwrap();
 
     let ended = fleet.world.end(id).await;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use deployer::app::watch;
 use deployer::balancer::Admin;
 use deployer::domain::deployment::Service;
-use deployer::domain::{DeploymentId, DeploymentState};
+use deployer::domain::{Deployment, DeploymentId, DeploymentState};
 use deployer::store::{balancers, clusters};
 
 use super::fleet::{Fleet, ONE, slot};
 use crate::support::haproxy::{Haproxy, open, row};
 use crate::support::store::{bring_in, change};
-use crate::support::world::{World, admin};
+use crate::support::world::admin;
 
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -63,19 +63,20 @@ pub async fn until_service(fleet: &Fleet, id: DeploymentId, wanted: Service) {
     panic!("{:?}", fleet.services(id).await);
 }
 
+/// An endpoint dies before web1 can go back at it, and the deployment ends.
+async fn die_while_it_goes_back(fleet: &Fleet, endpoint: &mut Haproxy, id: DeploymentId) -> Deployment {
+    endpoint.stop();
+    let ended = fleet.world.end(id).await;
+    assert_eq!(fleet.services(id).await[0], Service::PuttingBack);
+    ended
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_put_back_at_an_endpoint_that_died_is_put_back_when_it_is_there_again() {
     let (mut fleet, mut second) = with_two_endpoints().await;
-    fleet
-        .world
-        .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
-    let commit = fleet.world.commit("First").await;
-    let id = fleet.world.ask(World::request(&commit)).await;
-    fleet.world.until_it_says(id, "begun").await;
-    second.stop();
-    let ended = fleet.world.end(id).await;
+    let (commit, id) = fleet.begin_on_web1().await;
+    let ended = die_while_it_goes_back(&fleet, &mut second, id).await;
     assert_eq!(ended.outcome, "Failed on web1. Left 1 server untouched.");
-    assert_eq!(fleet.services(id).await[0], Service::PuttingBack);
     let endpoint = second.endpoint("runtime");
     let late =
         format!("It could not be put back at once: {endpoint} could not be reached: nothing listens there.");
@@ -105,15 +106,8 @@ async fn what_could_not_be_put_back_at_an_endpoint_that_died_is_put_back_when_it
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_endpoint_that_is_gone_for_good_servers_are_back() {
     let (mut fleet, mut second) = with_two_endpoints().await;
-    fleet
-        .world
-        .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
-    let commit = fleet.world.commit("First").await;
-    let id = fleet.world.ask(World::request(&commit)).await;
-    fleet.world.until_it_says(id, "begun").await;
-    second.stop();
-    fleet.world.end(id).await;
-    assert_eq!(fleet.services(id).await[0], Service::PuttingBack);
+    let (commit, id) = fleet.begin_on_web1().await;
+    die_while_it_goes_back(&fleet, &mut second, id).await;
 
     let store = fleet.world.store.clone();
     let mut row = balancers::list(&store).await.unwrap().remove(0);
@@ -135,15 +129,8 @@ async fn without_an_endpoint_that_is_gone_for_good_servers_are_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_somebody_takes_out_while_it_is_being_put_back_stays_out() {
     let (mut fleet, mut second) = with_two_endpoints().await;
-    fleet
-        .world
-        .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
-    let commit = fleet.world.commit("First").await;
-    let id = fleet.world.ask(World::request(&commit)).await;
-    fleet.world.until_it_says(id, "begun").await;
-    second.stop();
-    fleet.world.end(id).await;
-    assert_eq!(fleet.services(id).await[0], Service::PuttingBack);
+    let (_, id) = fleet.begin_on_web1().await;
+    die_while_it_goes_back(&fleet, &mut second, id).await;
     let first = fleet.haproxy.balancer("runtime");
     while first.state().await.unwrap().of(&slot("web1")).unwrap().admin != Admin::Ready {
         tokio::time::sleep(MOMENT).await;

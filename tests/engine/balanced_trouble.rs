@@ -193,14 +193,7 @@ async fn a_failed_server_that_stays_out_counts_against_the_limit_of_the_strategy
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rollout_waits_for_a_balancer_that_is_unreachable_when_a_server_is_done() {
     let mut fleet = Fleet::with(&[2], ONE, |project| project.up_limit(30)).await;
-    fleet
-        .world
-        .script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
-    let commit = fleet.world.commit("First").await;
-    let id = fleet.world.ask(World::request(&commit)).await;
-    while !fleet.world.log(id).await.contains("begun") {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let (_, id) = fleet.begin_on_web1().await;
     fleet.haproxy.stop();
     tokio::time::sleep(Duration::from_secs(7)).await;
     fleet.haproxy.start_again().await;

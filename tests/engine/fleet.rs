@@ -89,6 +89,16 @@ impl Fleet {
         state.servers.iter().map(|merged| merged.admin).collect()
     }
 
+    /// Asks for a deployment and waits until `deploy.sh` has begun on web1, where it takes a second.
+    pub async fn begin_on_web1(&mut self) -> (String, DeploymentId) {
+        let world = &mut self.world;
+        world.script("deploy.sh", "[ \"$2\" != web1 ] || { echo begun; sleep 1; }");
+        let commit = world.commit("First").await;
+        let id = world.ask(World::request(&commit)).await;
+        world.until_it_says(id, "begun").await;
+        (commit, id)
+    }
+
     pub async fn services(&self, id: DeploymentId) -> Vec<Service> {
         self.world
             .parts(id)

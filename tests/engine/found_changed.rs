@@ -11,17 +11,15 @@ use deployer::store::{deployments as rows, servers};
 
 use super::killed::Served;
 use super::taken_up::{
-    CANARY, answer, assert_whole, environment, killed_in_a_pause, prepared, request, until_found, update,
+    CANARY, answer, continue_whole, exclude_version, killed_in_a_pause, killed_while_paused, prepared,
+    until_found, update,
 };
 use crate::support::world::{World, admin, bring_in, change};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_release_of_the_same_commit_keeps_it_paused() {
     let (world, _, second) = prepared(World::project()).await;
-    let id = request(&world, &second, CANARY).await;
-    let served = Served::start(&world);
-    world.until_paused(id).await;
-    served.kill();
+    let (id, _) = killed_while_paused(&world, &second, CANARY).await;
     let link = world.home(1, "dev/shop");
     let ours = std::fs::read_link(&link).unwrap();
     let name = ours.file_name().unwrap().to_str().unwrap();
@@ -38,6 +36,24 @@ async fn another_release_of_the_same_commit_keeps_it_paused() {
     until_found(&world, id, "web1 runs another release of").await;
     std::fs::rename(&other, &ours).unwrap();
     point_to(&ours);
+    continue_whole(&world, id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_marked_as_unfinished_keeps_it_paused() {
+    let (world, _, second) = prepared(World::project()).await;
+    let id = request(&world, &second, CANARY).await;
+    let served = Served::start(&world);
+    world.until_paused(id).await;
+    served.kill();
+    let marker = world.home(1, "dev/shop/.git_release");
+    let whole = std::fs::read_to_string(&marker).unwrap();
+    std::fs::write(&marker, format!("{whole}deployment in progress\n")).unwrap();
+
+    let _again = Served::start(&world);
+
+    until_found(&world, id, "web1 has an unfinished release of").await;
+    std::fs::write(&marker, whole).unwrap();
     answer(&world, id, Answer::Resume).await;
     assert_whole(&world, &world.end(id).await).await;
 }
@@ -51,14 +67,8 @@ async fn time_alone_continues_nothing_that_was_found_changed() {
         keep: None,
     };
     let (world, _, second) = prepared(World::project()).await;
-    let id = request(&world, &second, strategy).await;
-    let served = Served::start(&world);
-    world.until_paused(id).await;
-    served.kill();
-    let before = environment(&world).await;
-    let mut changed = before.clone();
-    changed.options.excluded = vec!["version".to_owned()];
-    update(&world, &changed).await;
+    let (id, _) = killed_while_paused(&world, &second, strategy).await;
+    let before = exclude_version(&world).await;
 
     let _again = Served::start(&world);
 
@@ -69,8 +79,7 @@ async fn time_alone_continues_nothing_that_was_found_changed() {
     let pause = still.pause.unwrap();
     assert!(pause.chosen.is_none() && pause.until.is_none(), "{pause:?}");
     update(&world, &before).await;
-    answer(&world, id, Answer::Resume).await;
-    assert_whole(&world, &world.end(id).await).await;
+    continue_whole(&world, id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,17 +103,13 @@ async fn a_server_that_is_away_or_switched_off_keeps_it_paused() {
     last.active = true;
     servers::update(&tx, &last).await.unwrap();
     bring_in(tx).await;
-    answer(&world, id, Answer::Resume).await;
-    assert_whole(&world, &world.end(id).await).await;
+    continue_whole(&world, id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_cancelled_while_nobody_was_at_work_ends_at_the_next_start() {
     let (world, _, second) = prepared(World::project()).await;
-    let id = request(&world, &second, CANARY).await;
-    let served = Served::start(&world);
-    world.until_paused(id).await;
-    served.kill();
+    let (id, _) = killed_while_paused(&world, &second, CANARY).await;
     deployments::cancel(&world.app, &admin(), id).await.unwrap();
     let _again = Served::start(&world);
     assert_eq!(world.end(id).await.state, DeploymentState::Cancelled);

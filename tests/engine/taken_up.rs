@@ -89,13 +89,29 @@ pub async fn request(world: &World, commit: &str, strategy: Strategy) -> Deploym
     world.ask(request).await
 }
 
+/// A deployment, and the pause in which its deployer was killed.
+type Killed = (DeploymentId, PauseReason);
+
+/// Requests a deployment of `commit`, whose deployer is killed in the pause that comes.
+pub async fn killed_while_paused(world: &World, commit: &str, strategy: Strategy) -> Killed {
+    let id = request(world, commit, strategy).await;
+    let served = Served::start(world);
+    let reason = world.until_paused(id).await;
+    served.kill();
+    (id, reason)
+}
+
+/// It is continued, and all ends well.
+pub async fn continue_whole(world: &World, id: DeploymentId) {
+    answer(world, id, Answer::Resume).await;
+    assert_whole(world, &world.end(id).await).await;
+}
+
 /// A deployer is killed in a canary's pause, and started again.
 pub async fn killed_in_a_pause(setup: Setup) -> (World, DeploymentId, Served) {
     let (world, _, second) = prepared(setup).await;
-    let id = request(&world, &second, CANARY).await;
-    let served = Served::start(&world);
-    assert_eq!(world.until_paused(id).await, PauseReason::Canary);
-    served.kill();
+    let (id, reason) = killed_while_paused(&world, &second, CANARY).await;
+    assert_eq!(reason, PauseReason::Canary);
     let again = Served::start(&world);
     until_taken_up(&world, id, 1).await;
     (world, id, again)
@@ -117,6 +133,15 @@ pub async fn environment(world: &World) -> Environment {
     environments::by_name(&world.store, project.id, "dev")
         .await
         .unwrap()
+}
+
+/// Excludes a path; returns the environment as it was.
+pub async fn exclude_version(world: &World) -> Environment {
+    let before = environment(world).await;
+    let mut changed = before.clone();
+    changed.options.excluded = vec!["version".to_owned()];
+    update(world, &changed).await;
+    before
 }
 
 pub async fn update(world: &World, environment: &Environment) {
@@ -187,10 +212,7 @@ async fn a_pause_of_some_seconds_ends_by_itself_after_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_while_nobody_was_at_work_is_done_at_the_next_start() {
     let (world, _, second) = prepared(World::project()).await;
-    let id = request(&world, &second, CANARY).await;
-    let served = Served::start(&world);
-    world.until_paused(id).await;
-    served.kill();
+    let (id, _) = killed_while_paused(&world, &second, CANARY).await;
     answer(&world, id, Answer::Resume).await;
     let _again = Served::start(&world);
     assert_whole(&world, &world.end(id).await).await;
@@ -208,10 +230,7 @@ async fn a_deployer_killed_right_after_an_answer_follows_it_at_its_next_start() 
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let id = request(&world, &commit, CANARY).await;
-    let first = Served::start(&world);
-    world.until_paused(id).await;
-    first.kill();
+    let (id, _) = killed_while_paused(&world, &commit, CANARY).await;
     let second = Served::start(&world);
     until_taken_up(&world, id, 1).await;
     answer(&world, id, Answer::Resume).await;
@@ -283,11 +302,9 @@ async fn a_question_about_failed_servers_outlives_the_deployer() {
         world.script("deploy.sh", "test ! -e ~/broken");
         let commit = world.commit("Third").await;
         std::fs::write(world.home(2, "broken"), "").unwrap();
-        let id = request(&world, &commit, rolling).await;
-        let served = Served::start(&world);
+        let (id, reason) = killed_while_paused(&world, &commit, rolling).await;
         let servers = vec!["web2".to_owned()];
-        assert_eq!(world.until_paused(id).await, PauseReason::Failure { servers });
-        served.kill();
+        assert_eq!(reason, PauseReason::Failure { servers });
         std::fs::remove_file(world.home(2, "broken")).unwrap();
         let _again = Served::start(&world);
         until_taken_up(&world, id, 1).await;
@@ -306,10 +323,7 @@ async fn a_question_about_failed_servers_outlives_the_deployer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_changed_meanwhile_keeps_it_paused_until_it_is_put_right() {
     let (world, first, second) = prepared(World::project()).await;
-    let id = request(&world, &second, CANARY).await;
-    let served = Served::start(&world);
-    world.until_paused(id).await;
-    served.kill();
+    let (id, _) = killed_while_paused(&world, &second, CANARY).await;
     let link = world.home(1, "dev/shop");
     let ours = std::fs::read_link(&link).unwrap();
     let releases = world.home(1, "dev/shop_releases");
@@ -331,28 +345,20 @@ async fn a_server_that_was_changed_meanwhile_keeps_it_paused_until_it_is_put_rig
 
     std::fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(&ours, &link).unwrap();
-    answer(&world, id, Answer::Resume).await;
-    assert_whole(&world, &world.end(id).await).await;
+    continue_whole(&world, id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_were_changed_meanwhile_keep_it_paused() {
     let (world, _, second) = prepared(World::project()).await;
-    let id = request(&world, &second, CANARY).await;
-    let served = Served::start(&world);
-    world.until_paused(id).await;
-    served.kill();
-    let before = environment(&world).await;
-    let mut changed = before.clone();
-    changed.options.excluded = vec!["version".to_owned()];
-    update(&world, &changed).await;
+    let (id, _) = killed_while_paused(&world, &second, CANARY).await;
+    let before = exclude_version(&world).await;
 
     let _again = Served::start(&world);
 
     until_found(&world, id, "The settings of dev were changed").await;
     update(&world, &before).await;
-    answer(&world, id, Answer::Resume).await;
-    assert_whole(&world, &world.end(id).await).await;
+    continue_whole(&world, id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -368,8 +374,7 @@ async fn a_right_that_was_taken_away_meanwhile_keeps_it_paused() {
     };
     world.until(id, "it is refused", refused).await;
     disable(&world, false).await;
-    answer(&world, id, Answer::Resume).await;
-    assert_whole(&world, &world.end(id).await).await;
+    continue_whole(&world, id).await;
 }
 
 pub async fn disable(world: &World, disabled: bool) {
@@ -384,10 +389,7 @@ async fn a_tree_that_comes_out_different_keeps_it_paused_and_is_told() {
     let (mut world, _, _) = prepared(World::project().options(variable("HIDDEN", "hidden-part"))).await;
     world.script("predeploy.sh", "date +%s%N > built; cp built built-hidden-part");
     let commit = world.commit("Built").await;
-    let id = request(&world, &commit, CANARY).await;
-    let served = Served::start(&world);
-    world.until_paused(id).await;
-    served.kill();
+    let (id, _) = killed_while_paused(&world, &commit, CANARY).await;
     let _again = Served::start(&world);
     until_taken_up(&world, id, 1).await;
     answer(&world, id, Answer::Resume).await;

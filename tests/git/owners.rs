@@ -76,3 +76,17 @@ async fn a_repository_that_leads_out_of_the_named_directories_is_refused() {
     let missing = probe(&empty, &below(&named)).await.unwrap_err();
     assert!(matches!(missing, Error::NoRepository { .. }), "{missing}");
 }
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
+    for name in ["HEAD", ".git"] {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join(name);
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        let url = check_url(&format!("file://{}", dir.path().display())).unwrap();
+        let options = below(dir.path());
+        let probing = tokio::time::timeout(std::time::Duration::from_secs(5), probe(&url, &options));
+        let refused = probing.await.expect("an answer").unwrap_err();
+        assert!(matches!(refused, Error::NoRepository { .. }), "{name}: {refused}");
+    }
+}

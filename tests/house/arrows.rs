@@ -11,17 +11,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("terminal", &[]),
     ("private", &[]),
     ("removal", &[]),
+    ("small_file", &[]),
     ("process", &["domain"]),
     ("confinement", &["process", "removal"]),
-    ("http", &["domain"]),
-    ("handshake", &["domain"]),
+    ("http", &["domain", "small_file"]),
+    ("handshake", &["domain", "small_file"]),
     (
         "git",
-        &["domain", "clock", "process", "removal", "http", "handshake"],
+        &[
+            "domain",
+            "clock",
+            "process",
+            "removal",
+            "http",
+            "handshake",
+            "small_file",
+        ],
     ),
     ("ssh", &["domain", "clock", "process", "handshake"]),
     ("sync", &["domain", "clock", "process", "ssh"]),
-    ("balancer", &["domain", "clock", "http"]),
+    ("balancer", &["domain", "clock", "http", "small_file"]),
     // A health check asks by HTTP, by TCP or by a command, from here or through a server's sshd.
     (
         "health",
@@ -29,7 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     // A change is made from a permit, and only `access` makes those.
     ("store", &["domain", "clock", "access", "private"]),
-    ("access", &["domain", "clock"]),
+    ("access", &["domain", "clock", "small_file"]),
     (
         "engine",
         &[
@@ -46,6 +55,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "balancer",
             "health",
             "terminal",
+            "small_file",
         ],
     ),
     (
@@ -55,6 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "confinement",
             "private",
+            "small_file",
             "access",
             "engine",
             "store",

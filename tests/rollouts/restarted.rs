@@ -4,14 +4,14 @@
 use deployer::app::deployments::DeployRequest;
 use deployer::balancer::Admin;
 use deployer::domain::{
-    Answer, DeploymentId, DeploymentState, OnFailure, PauseReason, Share, Strategy, SyncMethod,
+    Answer, Cluster, DeploymentId, DeploymentState, OnFailure, PauseReason, Share, Strategy, SyncMethod,
 };
-use deployer::store::{environments, projects};
+use deployer::store::{clusters, environments, projects};
 
 use super::fleet::Fleet;
 use super::load::Load;
 use crate::engine::killed::Served;
-use crate::engine::taken_up::{CANARY, answer, said, until_taken_up};
+use crate::engine::taken_up::{CANARY, answer, said, until_found, until_taken_up};
 use crate::support::world::{World, bring_in, change};
 
 /// Four servers behind a balancer, with an engine in a process of its own.
@@ -78,6 +78,35 @@ async fn a_canary_goes_on_after_the_deployer_was_stopped() {
     assert_eq!(fleet.world.until_paused(id).await, PauseReason::Canary);
     let _again = Served::start(&fleet.world);
     until_taken_up(&fleet.world, id, 1).await;
+    answer(&fleet.world, id, Answer::Resume).await;
+    assert_unnoticed(&fleet, id, load, &commit).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_stand_elsewhere_at_their_balancers_keep_it_paused() {
+    let mut fleet = fleet(SyncMethod::Symlink).await;
+    let commit = fleet.next_commit().await;
+    let load = Load::start(&fleet.addresses());
+    let id = request(&fleet, &commit, CANARY).await;
+    let served = Served::start(&fleet.world);
+    fleet.world.until_paused(id).await;
+    served.kill();
+    let before = clusters::list(&fleet.world.store).await.unwrap().remove(0);
+    let enter = async |cluster: &Cluster| {
+        let tx = change(&fleet.world.store).await;
+        clusters::update(&tx, cluster).await.unwrap();
+        bring_in(tx).await;
+    };
+    enter(&Cluster {
+        balancer: None,
+        ..before.clone()
+    })
+    .await;
+    let _again = Served::start(&fleet.world);
+    until_taken_up(&fleet.world, id, 1).await;
+    answer(&fleet.world, id, Answer::Resume).await;
+    until_found(&fleet.world, id, "stands elsewhere at its balancers than planned").await;
+    enter(&before).await;
     answer(&fleet.world, id, Answer::Resume).await;
     assert_unnoticed(&fleet, id, load, &commit).await;
 }

@@ -33,7 +33,7 @@ async fn a_key_that_cannot_be_read_is_told_with_what_to_do() {
     let dir = tempfile::TempDir::new().unwrap();
     let path = dir.path().join("short");
     std::fs::write(&path, SHORT).unwrap();
-    let refused = check_key_file(&path, 0).await.unwrap_err().to_string();
+    let refused = check_key_file(&path, 0).unwrap_err().to_string();
     assert!(refused.contains("ssh-keygen -t ed25519"), "{refused}");
 }
 

@@ -270,7 +270,10 @@ async fn where_servers_are_held_out_is_kept_until_they_are_let_in(on: Database) 
         [(&one, AtEndpoint::TakenOut), (&two, AtEndpoint::PutBack)]
     );
     assert!(held.iter().all(|one| (one.server, one.deployment) == whose));
-    assert!(held.iter().all(|one| one.environment == Some(prod.id)));
+    let of = deployments::by_id(&store.store, held[0].deployment)
+        .await
+        .unwrap();
+    assert_eq!(of.environment_id, Some(prod.id));
     // Nothing of it is back in service as far as the store knows.
     assert_eq!(deployments::residues(&store.store).await.unwrap(), []);
     let (from, to) = ("'back'", id.0);

@@ -121,9 +121,10 @@ fn a_pipe_in_place_of_a_file_is_refused_and_not_waited_for() {
     nix::unistd::mkfifo(&dir.path().join(CALENDAR), mode).unwrap();
     let problems = told(dir.path()).join("\n");
     assert!(
-        problems.contains("calendar.toml:0: This is not a regular file."),
+        problems.contains("calendar.toml:0: Cannot read it in"),
         "{problems}"
     );
+    assert!(problems.contains("it is no regular file."), "{problems}");
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub async fn edit(
     let before = clusters::by_id(&change, id).await?;
     let (via, added) = jump_hosts::settle(&mut change, spec.via.clone()).await?;
     let mut changed = spec.check(id, via)?;
-    keep_hidden(app, permit, &before, &mut changed).await?;
+    keep_hidden(app, permit, &change, &before, &mut changed).await?;
     if before != changed {
         demand_projects(&change, &changed).await?;
         keep_open_to_users(&change, &changed).await?;
@@ -119,8 +119,14 @@ pub async fn edit(
 }
 
 /// A form names no project that its sender may not know of: those stay as they were.
-async fn keep_hidden(app: &App, permit: &Permit, before: &Cluster, changed: &mut Cluster) -> Result<()> {
-    let all = projects::list(&app.store).await?;
+async fn keep_hidden(
+    app: &App,
+    permit: &Permit,
+    on: &impl Reader,
+    before: &Cluster,
+    changed: &mut Cluster,
+) -> Result<()> {
+    let all = projects::list(on).await?;
     let hidden = all
         .iter()
         .filter(|project| before.projects.contains(&project.id) && !knows_project(app, permit, project));

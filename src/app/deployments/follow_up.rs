@@ -13,7 +13,7 @@ use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, ErrorKind, Kind,
     Project, Resource, Result, Target,
 };
-use crate::store::{deployments, environments, releases, users};
+use crate::store::{deployments, environments, locks as store_locks, releases, users};
 
 /// The deployment that a request follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,13 +207,20 @@ async fn continuation(
         approval: still_approved(app, actor, deployment).await?,
         overridden_at: Some(deployment.queued_at),
     };
-    let may_override = locks::may_override(app, actor, &origin.resource, app.now()).await?;
+    let lock_override = match &deployment.lock_override {
+        Some(reason) => {
+            let (project, environment) = (origin.project.id, origin.environment.id);
+            let stopping = store_locks::stopping(&app.store, project, environment, app.now()).await?;
+            locks::may_override(app, actor, &origin.resource, &stopping).then(|| reason.clone())
+        }
+        None => None,
+    };
     let wanted = DeployRequest {
         // The new request inherits a privilege of the earlier one only if its requester has it too.
         strategy: deployment
             .strategy
             .filter(|_| app.may(actor, Action::Configure, &origin.resource)),
-        lock_override: deployment.lock_override.clone().filter(|_| may_override),
+        lock_override,
         ..origin.like(reason)
     };
     Ok((wanted, follow_up))

@@ -108,15 +108,13 @@ async fn override_locks(
     let mut permit = None;
     let mut overridden = Vec::new();
     let locks = locks::over_place(app, resource, at).await?;
-    for (lock, over) in locks.into_iter().filter(|(lock, _)| lock.created_at <= until) {
-        let place = if over == Resource::Everything {
-            &over
-        } else {
-            resource
-        };
+    for (lock, _) in locks.into_iter().filter(|(lock, _)| lock.created_at <= until) {
+        let place = lock.lifted_over(resource);
         let right = app.permit(actor, lock.action_to_lift(actor), place).await?;
-        let is_wider = over == Resource::Everything || permit.is_none();
-        permit = Some(right).filter(|_| is_wider).or(permit);
+        // What covers everything outweighs the rest.
+        if lock.project.is_none() || permit.is_none() {
+            permit = Some(right);
+        }
         overridden.push(lock.id);
     }
     let permit = match permit {

@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::domain::{Error, Result};
 use crate::private;
+use crate::small_file;
 use crate::store::SealingKey;
 
 /// The name of the systemd credential.
 const CREDENTIAL: &str = "deployer-key";
+
+/// Bytes that a file with a key may have; the key itself has 64.
+const LONGEST_KEY: u64 = 4096;
 
 /// The variable that names the directory of a service's credentials.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
@@ -92,14 +96,17 @@ pub fn find(config: &Config, fingerprint: &str) -> Option<PathBuf> {
 
 /// The key in `file`; `None` when there is no such file.
 pub fn read(file: &Path) -> Result<Option<SealingKey>> {
-    let text = match std::fs::read_to_string(file) {
+    let text = match small_file::read_text(file, LONGEST_KEY) {
         Ok(text) => text,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => {
-            let sentence = format!(
-                "The key file {} cannot be read: {cause}. Give it to the account the deployer runs as, with mode 0600.",
-                file.display()
-            );
+            let advice = match cause.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    " Give it to the account the deployer runs as, with mode 0600."
+                }
+                _ => "",
+            };
+            let sentence = format!("The key file {} cannot be read: {cause}.{advice}", file.display());
             return Err(Error::unavailable(sentence).because(cause));
         }
     };
@@ -124,8 +131,14 @@ pub fn write(file: &Path, key: &SealingKey) -> Result<()> {
     })
 }
 
-/// Takes the rights of other accounts on a key file away.
+/// Takes the rights of other accounts on a key file away, if it holds a key: the setting may name anything.
+///
+/// # Errors
+/// As [`read`], and rights that cannot be taken away.
 pub fn close(file: &Path) -> Result<()> {
+    if read(file)?.is_none() {
+        return Ok(());
+    }
     let was = private::close_to_others(file).map_err(|cause| {
         let sentence = format!(
             "Other accounts can read the key file {}, and this cannot be changed: {cause}. Give it to the account the deployer runs as, with mode 0600.",

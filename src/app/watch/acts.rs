@@ -242,7 +242,7 @@ pub(super) async fn may_unlock(app: &App, actor: &Actor, watched: &Watched) -> R
         return Ok(false);
     };
     let in_force = locks::stopping(&app.store, project, environment, watched.at).await?;
-    Ok(!in_force.is_empty() && may_override(app, actor, &resource_of(watched), watched.at).await?)
+    Ok(!in_force.is_empty() && may_override(app, actor, &resource_of(watched), &in_force))
 }
 
 /// The commits that the servers of `parts` run now, on most servers first.

@@ -100,16 +100,13 @@ impl Standing<'_> {
         let (service, slots) = (self.open().await?, &self.planned.slots);
         self.note(Service::PuttingBack, &service).await?;
         let down = let_in(&service, self.planned, on, self.end).await?;
-        if down.is_some() && on == OnServer::New {
+        let left = if down.is_some() && on == OnServer::New {
             service.shut(self.planned.server, slots, Instant::now()).await?;
-        }
-        let left = match (&down, on) {
-            (Some(_), OnServer::New) => Service::Out,
-            _ => Service::Back,
+            Service::Out
+        } else {
+            self.note(Service::Back, &service).await?;
+            Service::Back
         };
-        if left == Service::Back {
-            self.note(left, &service).await?;
-        }
         Ok(Placed {
             service: Some(left),
             trouble: down.map(|error| error.in_past()).unwrap_or_default(),

@@ -16,7 +16,7 @@ use crate::engine::out_of_service::{BalancerLook, OutOfService};
 use crate::engine::shared::Shared;
 use crate::store::deployments::{self, LeftOut};
 use crate::store::jobs::JobLease;
-use crate::store::{Change, Right, queue};
+use crate::store::{Change, queue};
 
 /// What was seen, for telling restarts from what people do.
 #[derive(Default)]
@@ -147,9 +147,7 @@ struct Told<'a> {
 
 impl Told<'_> {
     async fn change(&self) -> Result<Change> {
-        let parts = &self.engine.parts;
-        let (right, now) = (Right::of_engine_itself(self.deployment), parts.clock.now());
-        parts.store.change_by_job(self.lease, right, now).await
+        self.engine.change_by_job(self.lease, self.deployment).await
     }
 
     fn event(&self, kind: EventKind, sentence: &str) -> Event {

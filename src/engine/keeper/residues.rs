@@ -13,7 +13,7 @@ use crate::engine::out_of_service::BalancerLook;
 use crate::engine::shared::Shared;
 use crate::store::deployments::{self, HeldOut};
 use crate::store::jobs::JobLease;
-use crate::store::{Right, balancers, clusters, queue, servers};
+use crate::store::{balancers, clusters, queue, servers};
 
 /// Puts servers back where an endpoint still has them out that was in no balancer's row when they were put
 /// back elsewhere; returns whether there are any.
@@ -106,13 +106,8 @@ async fn clear(
         one.deployment
     );
     tracing::info!(deployment = one.deployment.0, "{sentence}");
-    let (deployment, now) = (
-        deployments::by_id(store, one.deployment).await?,
-        engine.parts.clock.now(),
-    );
-    let change = store
-        .change_by_job(lease, Right::of_engine_itself(&deployment), now)
-        .await?;
+    let deployment = deployments::by_id(store, one.deployment).await?;
+    let change = engine.change_by_job(lease, &deployment).await?;
     deployments::let_in(&change, std::slice::from_ref(place)).await?;
     let event = Event::by_engine(kind, &deployment, &sentence);
     change.commit(event.with("server", json!(name))).await

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::balancer::{self, Admin, BackendSlot, Merged, ServerLine, Sought, State};
-use crate::domain::endpoints::AtEndpoint;
 use crate::domain::rollout::{Candidate, EndpointPlace, Slot, Standing};
 use crate::domain::server::Member;
 use crate::domain::{Balancer, BalancerId, Cluster, Error, ErrorKind, Result, Server, ServerId};
@@ -127,7 +126,7 @@ pub(super) async fn explained(store: &Store, disputes: Vec<Dispute>) -> Result<V
     }
     let held = deployments::held_out(store).await?;
     let explain = |dispute: Dispute| {
-        let is_out = |one: &&HeldOut| one.state != AtEndpoint::PutBack && dispute.places.contains(&one.place);
+        let is_out = |one: &&HeldOut| one.is_out() && dispute.places.contains(&one.place);
         let here = held.iter().filter(is_out);
         let left: Vec<String> = here
             .map(|one| {

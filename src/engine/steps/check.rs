@@ -141,21 +141,18 @@ async fn look_at_all(run: &Run, log: &mut StepLog) -> StepResult<HashMap<ServerI
             }
         }
     }
+    let mut lacking = Vec::new();
     if missing.is_empty() {
-        for (member, complaint) in one_place::shared(run, &reached).await {
-            missing.push(member.server.name.as_str());
-            log.say(format!("{}: {complaint}", member.server.name)).await;
-            run.set_part(member, ServerState::Failed, OnServer::Untouched, &complaint)
-                .await;
-        }
+        lacking = one_place::shared(run, &reached).await;
     }
-    if missing.is_empty() {
-        for (member, failure) in room::lacking(run, &reached, log).await {
-            missing.push(member.server.name.as_str());
-            fail(run, member, &failure).await;
-            log.say(format!("{}: {}", member.server.name, failure.message))
-                .await;
-        }
+    if missing.is_empty() && lacking.is_empty() {
+        lacking = room::lacking(run, &reached, log).await;
+    }
+    for (member, failure) in &lacking {
+        missing.push(member.server.name.as_str());
+        fail(run, member, failure).await;
+        log.say(format!("{}: {}", member.server.name, failure.message))
+            .await;
     }
     missing.sort_unstable();
     match missing.as_slice() {

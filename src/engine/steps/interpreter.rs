@@ -3,13 +3,13 @@
 //! Asked before any server is touched: a script that cannot run would fail there with words like “No
 //! such file”, about a file that exists.
 
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::confinement::Confinement;
 use crate::engine::ending::{Failure, StepResult};
+use crate::small_file;
 
 /// Bytes of a first line that are read: more than Linux reads of one.
 const FIRST_LINE: u64 = 1024;
@@ -29,7 +29,7 @@ impl Interpreter {
     /// The interpreter of `script` in the tree at `dir`.
     pub fn of(dir: &Path, script: &str) -> StepResult<Self> {
         let mut head = Vec::new();
-        let read = File::open(dir.join(script)).and_then(|file| {
+        let read = small_file::open(&dir.join(script)).and_then(|file| {
             let executable = file.metadata()?.permissions().mode() & 0o111 != 0;
             file.take(FIRST_LINE).read_to_end(&mut head)?;
             Ok(executable)

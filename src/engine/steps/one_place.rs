@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::transfer;
 use crate::domain::ServerId;
+use crate::engine::ending::Failure;
 use crate::engine::found::Reached;
 use crate::engine::run::{Run, TargetServer};
 use crate::sync;
@@ -13,7 +14,7 @@ use crate::sync;
 pub async fn shared<'a>(
     run: &'a Run,
     reached: &HashMap<ServerId, Arc<Reached>>,
-) -> Vec<(&'a TargetServer, String)> {
+) -> Vec<(&'a TargetServer, Failure)> {
     let mut alike: BTreeMap<&str, Vec<(&TargetServer, &Reached)>> = BTreeMap::new();
     for member in &run.members {
         let found = reached.get(&member.server.id).map(Arc::as_ref);
@@ -34,7 +35,7 @@ pub async fn shared<'a>(
             let others = others.filter_map(|other| group.get(other));
             let others: Vec<&str> = others.map(|(other, _)| other.server.name.as_str()).collect();
             if !others.is_empty() {
-                complaints.push((*member, complaint(&found.found.place, &others)));
+                complaints.push((*member, Failure::new(complaint(&found.found.place, &others))));
             }
         }
     }

@@ -5,15 +5,14 @@
 //! is taken out, and deleted when it was put back there.
 
 use sea_orm::{ActiveValue::NotSet, ActiveValue::Set};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::super::columns::word;
-use super::super::entities::deployments;
 use super::super::entities::held_out::{ActiveModel, Column, Entity, Model};
 use super::super::{Change, Reader, Write, insert_all};
 use crate::domain::endpoints::AtEndpoint;
 use crate::domain::rollout::EndpointPlace;
-use crate::domain::{DeploymentId, EnvironmentId, Result, ServerId, Split};
+use crate::domain::{DeploymentId, Result, ServerId, Split};
 
 /// A place at one endpoint where a server is out of service because of a deployment, or may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,41 +20,31 @@ pub struct HeldOut {
     pub server: ServerId,
     /// The deployment that took it out there last.
     pub deployment: DeploymentId,
-    /// `None` once the environment is deleted.
-    pub environment: Option<EnvironmentId>,
     pub place: EndpointPlace,
     pub state: AtEndpoint,
+}
+
+impl HeldOut {
+    /// Whether it was not put back there since.
+    pub fn is_out(&self) -> bool {
+        self.state != AtEndpoint::PutBack
+    }
 }
 
 /// All of them, oldest first.
 pub async fn held_out(on: &impl Reader) -> Result<Vec<HeldOut>> {
     let rows = Entity::find().order_by_asc(Column::Id).all(on.db()).await?;
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids = rows.iter().map(|row| row.deployment_id);
-    let environments: Vec<(i64, Option<i64>)> = deployments::Entity::find()
-        .select_only()
-        .columns([deployments::Column::Id, deployments::Column::EnvironmentId])
-        .filter(deployments::Column::Id.is_in(ids))
-        .into_tuple()
-        .all(on.db())
-        .await?;
-    let read = |row: Model| {
-        let of = environments.iter().find(|(id, _)| *id == row.deployment_id);
-        from_row(row, of.and_then(|(_, environment)| *environment))
-    };
-    rows.into_iter().map(read).collect()
+    rows.into_iter().map(from_row).collect()
 }
 
-/// Those of one deployment. Their environment is not read.
+/// Those of one deployment, oldest first.
 pub(super) async fn of_deployment(on: &impl Reader, id: DeploymentId) -> Result<Vec<HeldOut>> {
     let rows = Entity::find()
         .filter(Column::DeploymentId.eq(id.0))
         .order_by_asc(Column::Id)
         .all(on.db())
         .await?;
-    rows.into_iter().map(|row| from_row(row, None)).collect()
+    rows.into_iter().map(from_row).collect()
 }
 
 /// Notes what is known of places where `deployment` has taken `server` out, or is about to.
@@ -126,11 +115,10 @@ pub(super) fn split(held: &[HeldOut], server: ServerId, deployment: DeploymentId
     (!split.inside.is_empty() && !split.outside.is_empty()).then_some(split)
 }
 
-fn from_row(row: Model, environment: Option<i64>) -> Result<HeldOut> {
+fn from_row(row: Model) -> Result<HeldOut> {
     Ok(HeldOut {
         server: ServerId(row.server_id),
         deployment: DeploymentId(row.deployment_id),
-        environment: environment.map(EnvironmentId),
         place: EndpointPlace {
             endpoint: row.endpoint.unwrap_or_default(),
             backend: row.backend,

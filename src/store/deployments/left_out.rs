@@ -64,15 +64,37 @@ pub async fn left_out_in(
 /// Places at endpoints where a deployment had a server out that is back in service: the endpoint was in no
 /// balancer's row when the server was put back.
 pub async fn residues(on: &impl Reader) -> Result<Vec<HeldOut>> {
+    let held = held_out::held_out(on).await?;
+    if held.is_empty() {
+        return Ok(held);
+    }
+    let rows: Vec<(i64, Option<i64>)> = deployments::Entity::find()
+        .select_only()
+        .columns([deployments::Column::Id, deployments::Column::EnvironmentId])
+        .filter(deployments::Column::Id.is_in(held.iter().map(|one| one.deployment.0)))
+        .into_tuple()
+        .all(on.db())
+        .await?;
+    let environments: HashMap<i64, Option<i64>> = rows.into_iter().collect();
+    // A server has a row for each of its endpoints.
+    let mut known = HashMap::new();
     let mut found = Vec::new();
-    for one in held_out::held_out(on).await? {
-        let Some(environment) = one.environment else {
+    for one in held {
+        // Of a deleted environment nothing is told any more.
+        let Some(Some(environment)) = environments.get(&one.deployment.0) else {
             continue;
         };
-        let Some(last) = last_move(on, one.server.0, environment.0).await? else {
-            continue;
+        let key = (one.server.0, *environment);
+        let is_back = match known.get(&key) {
+            Some(&is_back) => is_back,
+            None => {
+                let last = last_move(on, key.0, key.1).await?;
+                let is_back = last.is_some_and(|(_, service)| service == Service::Back.as_str());
+                known.insert(key, is_back);
+                is_back
+            }
         };
-        if service_of(on, last, one.server.0).await? == Some(Service::Back) {
+        if is_back {
             found.push(one);
         }
     }
@@ -184,7 +206,8 @@ async fn find(on: &impl Reader, candidates: Select<parts::Entity>) -> Result<Vec
             continue;
         }
         seen.push((server, environment));
-        if last_move(on, server, environment).await? != Some(deployment) {
+        let last = last_move(on, server, environment).await?;
+        if last.is_none_or(|(last, _)| last != deployment) {
             continue;
         }
         let deployment = DeploymentId(deployment);
@@ -210,30 +233,18 @@ async fn find(on: &impl Reader, candidates: Select<parts::Entity>) -> Result<Vec
     Ok(found)
 }
 
-/// The newest deployment to `environment` that moved `server` at its balancers.
-async fn last_move(on: &impl Reader, server: i64, environment: i64) -> Result<Option<i64>> {
-    let last: Option<Option<i64>> = with_deployment()
+/// The newest deployment to `environment` that moved `server` at its balancers, and how far.
+async fn last_move(on: &impl Reader, server: i64, environment: i64) -> Result<Option<(i64, String)>> {
+    let last = with_deployment()
         .select_only()
-        .column_as(parts::Column::DeploymentId.max(), "last")
+        .columns([parts::Column::DeploymentId, parts::Column::Service])
         .filter(parts::Column::ServerId.eq(server))
         .filter(parts::Column::Service.is_not_null())
         .filter(parts::Column::Service.ne(Service::Untouched.as_str()))
         .filter(deployments::Column::EnvironmentId.eq(environment))
+        .order_by_desc(parts::Column::DeploymentId)
         .into_tuple()
         .one(on.db())
         .await?;
-    Ok(last.flatten())
-}
-
-/// How far `deployment` has moved `server`.
-async fn service_of(on: &impl Reader, deployment: i64, server: i64) -> Result<Option<Service>> {
-    let word: Option<Option<String>> = parts::Entity::find()
-        .select_only()
-        .column(parts::Column::Service)
-        .filter(parts::Column::DeploymentId.eq(deployment))
-        .filter(parts::Column::ServerId.eq(server))
-        .into_tuple()
-        .one(on.db())
-        .await?;
-    Ok(word.flatten().as_deref().and_then(Service::parse))
+    Ok(last)
 }
