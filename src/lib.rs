@@ -108,6 +108,7 @@ pub mod process;
 mod removal;
 #[doc(hidden)]
 pub mod sabotage;
+mod small_file;
 pub mod ssh;
 pub mod store;
 pub mod sync;

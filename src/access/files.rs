@@ -46,24 +46,8 @@ impl Source {
             Self::Directory(dir) => dir,
             Self::Builtin => return Ok(shipped(file).map(str::to_owned)),
         };
-        let mut bytes = Vec::new();
-        let path = dir.join(file);
-        // Opening a named pipe would block until something writes to it.
-        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-            return Err(Problem::error(file, 0, "This is not a regular file."));
-        }
-        let outcome =
-            std::fs::File::open(path).and_then(|open| open.take(FILE_LIMIT + 1).read_to_end(&mut bytes));
-        match outcome {
-            Ok(_) if bytes.len() as u64 > crate::sabotage::most("q34", FILE_LIMIT) => {
-                let limit = FILE_LIMIT >> 20;
-                Err(Problem::error(
-                    file,
-                    0,
-                    format!("The file is larger than {limit} MiB."),
-                ))
-            }
-            Ok(_) => text(file, bytes).map(Some),
+        match small_file::read(&dir.join(file), crate::sabotage::most("q34", FILE_LIMIT)) {
+            Ok(bytes) => text(file, bytes).map(Some),
             Err(trouble) if trouble.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(trouble) => {
                 let message = format!("Cannot read it in {}: {trouble}.", dir.display());

@@ -83,6 +83,10 @@ const HOSTILE: &[(&str, &str)] = &[
         "grep -qs %marker% /proc/1/environ /proc/2/environ /proc/self/environ",
     ),
     (
+        "the names of this host, were it to rename it",
+        "test \"$(readlink /proc/self/ns/uts)\" = '%names%'",
+    ),
+    (
         "the session of the deployer",
         "sh -c 'test \"$(cut -d \" \" -f 6 /proc/self/stat)\" = 0'",
     ),

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use deployer::app::deployments::DeployRequest;
 use deployer::domain::ServerState::{Failed, Succeeded, Waiting};
 use deployer::domain::{
-    Answer, Deployment, DeploymentId, DeploymentState, OnFailure, PauseReason, Share, Strategy,
+    Answer, Deployment, DeploymentId, DeploymentState, Kind, OnFailure, PauseReason, Share, Strategy,
 };
 use deployer::store::deployments as rows;
 
@@ -149,4 +150,59 @@ async fn what_stands_in_the_way_tells_no_secret() {
     answer(&world, id, Answer::Stop).await;
     let ended = world.end(id).await;
     assert!(!ended.outcome.contains("hidden-part"), "{}", ended.outcome);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployer_stopped_while_it_prepares_to_go_on_leaves_it_paused() {
+    let (mut world, _, _) = prepared(World::project()).await;
+    world.script("predeploy.sh", "echo is being made; sleep 3; echo 1 > made");
+    let commit = world.commit("Slow to make").await;
+    let id = request(&world, &commit, CANARY).await;
+    let first = Served::start(&world);
+    world.until_paused(id).await;
+    first.kill();
+    let second = Served::start(&world);
+    until_taken_up(&world, id, 1).await;
+    answer(&world, id, Answer::Resume).await;
+    let begun = Instant::now();
+    while world.log(id).await.matches("is being made").count() < 2 {
+        assert!(begun.elapsed() < PATIENCE, "{}", said(&world));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    second.terminate();
+    let left = rows::by_id(&world.store, id).await.unwrap();
+    assert_eq!(left.state, DeploymentState::Paused, "{}", left.outcome);
+    assert_eq!(world.states(id).await, [Succeeded, Waiting, Waiting]);
+    let _third = Served::start(&world);
+    until_taken_up(&world, id, 2).await;
+    answer(&world, id, Answer::Resume).await;
+    assert_whole(&world, &world.end(id).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_to_what_lies_on_the_servers_goes_on_without_the_repository() {
+    let (world, first, second) = prepared(World::project()).await;
+    let id = request(&world, &second, ONE_BY_ONE).await;
+    let served = Served::start(&world);
+    assert_whole(&world, &world.end(id).await).await;
+    let back = DeployRequest {
+        kind: Kind::Rollback,
+        strategy: Some(CANARY),
+        ..World::request(&first)
+    };
+    let id = world.ask(back).await;
+    world.until_paused(id).await;
+    served.kill();
+    let repository = world.repository.path();
+    let away = repository.with_extension("away");
+    std::fs::rename(&repository, &away).unwrap();
+    let _again = Served::start(&world);
+    until_taken_up(&world, id, 1).await;
+    answer(&world, id, Answer::Resume).await;
+    let ended = world.end(id).await;
+    world.assert_succeeded(&ended).await;
+    for server in 1..=3 {
+        assert_eq!(world.read(server, "dev/shop/version"), "1", "web{server}");
+    }
+    std::fs::rename(&away, &repository).unwrap();
 }

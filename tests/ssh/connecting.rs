@@ -134,8 +134,8 @@ async fn unusable_keys_say_why() {
         (locked, "passphrase"),
         (PathBuf::from("/no/such/key"), "cannot be read"),
         (noise, "no private key"),
-        (huge, "it is no file of a key"),
-        (sshd.dir().to_owned(), "it is no file of a key"),
+        (huge, "it has more than 131072 bytes"),
+        (sshd.dir().to_owned(), "it is a directory"),
     ] {
         let pool = Connections::new(Options {
             keys: keys(&[&file]),

@@ -95,6 +95,44 @@ async fn leftovers_in_the_release_in_service_do_not_take_it_away() {
 }
 
 #[tokio::test]
+async fn what_only_looks_like_a_leftover_stays() {
+    let mut site = Site::symlink().await;
+    site.write("a", "1");
+    site.deploy().await;
+    let releases = site.beside("shop_releases");
+    let strange = releases.join("20261122_main_0123abcd_1");
+    put(&strange, "a", "theirs");
+    put(&strange, ".git_release", "x\nx\nx\nx\ndeployment in progress\n");
+    // Another installation has a deployment of this number too.
+    let elsewhere = site.beside("elsewhere");
+    put(&elsewhere, "deploy.sh", "sleep 60");
+    put(&releases, "deploy.sh", "sleep 60");
+    let [mut theirs, mut ours] = [&elsewhere, &releases].map(|dir| script(dir));
+    let (id, scripts) = (DeploymentId(1), ["./deploy.sh".to_owned()]);
+    let left = clear_leftovers(&site.session, &site.layout, id, &scripts, &site.limits).await;
+    assert_eq!(left.unwrap().running, [""; 0]);
+    assert_eq!(theirs.try_wait().unwrap(), None);
+    assert!(!ours.wait().await.unwrap().success());
+    assert_eq!(read(strange.join("a")), "theirs");
+    assert_eq!(read(site.target().join("a")), "1");
+    theirs.kill().await.unwrap();
+}
+
+/// Runs the `deploy.sh` in `dir` as a deployment of number 1 does.
+#[allow(clippy::disallowed_methods, reason = "it has to live on while the test looks")]
+fn script(dir: &Path) -> tokio::process::Child {
+    tokio::process::Command::new("sh")
+        .arg("./deploy.sh")
+        .env("DEPLOYER_DEPLOYMENT_ID", "1")
+        .env("PWD", dir)
+        .current_dir(dir)
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test]
 async fn a_tree_that_another_deployment_is_changing_is_not_called_whole() {
     let mut site = Site::in_place().await;
     site.write("a", "1");
