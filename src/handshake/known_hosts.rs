@@ -79,7 +79,7 @@ impl KnownHost {
             ..Self::default()
         };
         for file in files {
-            let bytes = match std::fs::read(file) {
+            let bytes = match small_file::read(file, LONGEST_FILE) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound || crate::sabotage::on("h18") => continue,
                 read => read.map_err(|cause| UnreadableFile {
                     path: file.clone(),
