@@ -226,7 +226,7 @@ proptest! {
 #[test]
 fn a_file_that_is_larger_than_any_policy_is_not_read() {
     let policy = format!("{}\n# ", shipped(POLICY).unwrap());
-    let padded = |bytes: usize| policy.clone() + &"x".repeat(bytes - policy.len());
+    let padded = |bytes: usize| format!("{policy}{}", "x".repeat(bytes - policy.len()));
     for (bytes, is_read) in [(8 << 20, true), ((8 << 20) + 1, false)] {
         let dir = directory(&[(POLICY, &padded(bytes))]);
         let problems = told(dir.path()).join("\n");

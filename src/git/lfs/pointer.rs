@@ -90,7 +90,7 @@ mod tests {
             size: 7,
         };
         let text = pointer.to_string();
-        let with_blanks = |bytes: usize| text.clone() + &"\n".repeat(bytes - text.len());
+        let with_blanks = |bytes: usize| format!("{text}{}", "\n".repeat(bytes - text.len()));
         assert_eq!(Pointer::of(with_blanks(POINTER_BYTES).as_bytes()), Some(pointer));
         assert_eq!(Pointer::of(with_blanks(POINTER_BYTES + 1).as_bytes()), None);
     }
