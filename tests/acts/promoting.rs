@@ -101,6 +101,26 @@ async fn one_button_promotes_a_commit_to_the_next_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_replaced_is_neither_promoted_nor_redeployed_by_a_button() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let first = commit(&mut world, "1").await;
+    let old = done(&world, &first).await;
+    let second = commit(&mut world, "2").await;
+    let new = done(&world, &second).await;
+    let promoted = deployments::promote(&world.app, &person("rita"), new, "beta").await;
+    let promoted = promoted.unwrap().id();
+    carry_out(&world, promoted, &[Succeeded; 2], DeploymentState::Succeeded).await;
+    let (_, acts) = watch::see(&world.app, &person("rita"), old).await.unwrap();
+    assert!(acts.promote_to.is_empty(), "{acts:?}");
+    let told: String = acts.obstacles.iter().map(|one| one.why.as_str()).collect();
+    assert!(told.contains("beta runs a newer commit than"), "{told}");
+    assert!(
+        !acts.again && acts.again_by_form && acts.superseded.is_some(),
+        "{acts:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_touched_no_server_has_nothing_to_roll_back() {
     let mut world = still(EnvironmentOptions::default()).await;
     let first = commit(&mut world, "1").await;

@@ -14,6 +14,7 @@ fn all_that_the_configuration_keeps_to_itself_is_hidden_from_scripts() {
         ..Config::default()
     };
     config.store.url = Some(Secret::new("sqlite:///elsewhere/database"));
+    config.file = Some(at("deployer.toml"));
     config.secrets.key_file = Some(at("sealing"));
     config.access.policies = Some(at("policies"));
     config.git.mirror_dir = Some(at("mirrors"));
@@ -32,6 +33,7 @@ fn all_that_the_configuration_keeps_to_itself_is_hidden_from_scripts() {
         "database",
         "database-wal",
         "database-shm",
+        "deployer.toml",
         "sealing",
         "policies",
         "mirrors",

@@ -53,7 +53,7 @@ pub async fn until_decided(haproxy: &Haproxy, wanted: Admin) {
 }
 
 /// Waits until the keeper has seen web1 out at so many endpoints.
-async fn until_seen_out(fleet: &Fleet, count: usize) {
+pub async fn until_seen_out(fleet: &Fleet, count: usize) {
     for _ in 0..400 {
         let held = deployments::held_out(&fleet.world.store).await.unwrap();
         let seen = held.iter().filter(|one| one.state == AtEndpoint::SeenOut);
@@ -66,7 +66,7 @@ async fn until_seen_out(fleet: &Fleet, count: usize) {
 }
 
 /// The sentences of what the audit log has of this kind, oldest first.
-async fn told(fleet: &Fleet, kind: &str) -> Vec<String> {
+pub async fn told(fleet: &Fleet, kind: &str) -> Vec<String> {
     let page = audit::list(&fleet.world.store, &Default::default(), Default::default(), 100).await;
     let items = page.unwrap().items.into_iter();
     let own = items.filter(|one| one.event.action == kind);

@@ -11,9 +11,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::balanced_again::{until_admins, with_one_left_out};
-use super::balanced_endpoints::{decided, endpoints, enter, leave_out, mend, until_decided};
+use super::balanced_endpoints::{
+    decided, endpoints, enter, leave_out, mend, told, until_decided, until_seen_out,
+};
 use super::balanced_pair::{until_all_serve, until_service, with_two_endpoints};
-use super::fleet::Fleet;
+use super::fleet::{Fleet, slot};
 use super::hardship::tamper;
 use crate::support::haproxy::Haproxy;
 use crate::support::world::World;
@@ -100,6 +102,28 @@ async fn what_came_back_in_a_restart_is_left_to_who_holds_the_server() {
     assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
     let_go(&fleet).await;
     until_admins(&fleet, &[Admin::Maint, Admin::Ready]).await;
+
+    // A second time it is told a second time.
+    tokio::time::sleep(SOME_LOOKS).await;
+    fleet.haproxy.stop();
+    fleet.haproxy.start_again().await;
+    until_admins(&fleet, &[Admin::Maint, Admin::Ready]).await;
+    let kept = told(&fleet, "deployment.kept_out").await;
+    assert_eq!(kept.len(), 2, "{kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_put_back_is_back_once_every_endpoint_says_so() {
+    let (mut fleet, mut second) = with_two_endpoints().await;
+    let failed = leave_out(&mut fleet).await;
+    until_seen_out(&fleet, 2).await;
+    second.stop();
+    tokio::time::sleep(SOME_LOOKS).await;
+    let first = fleet.haproxy.balancer("runtime");
+    first.ready(&[slot("web1")]).await.unwrap();
+    tokio::time::sleep(SOME_LOOKS).await;
+    assert_eq!(fleet.services(failed).await[0], Service::Out);
+    assert_eq!(decided(&fleet.haproxy).await, Admin::Ready);
 }
 
 #[tokio::test(flavor = "multi_thread")]

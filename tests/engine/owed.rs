@@ -3,16 +3,16 @@
 
 use std::time::{Duration, Instant};
 
-use deployer::app::deployments::DeployRequest;
+use deployer::app::deployments::{DeployRequest, cancel};
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{
-    DeploymentId, DeploymentState, EnvironmentOptions, Kind, OnFailure, RolloutOptions, Strategy,
+    DeploymentId, DeploymentState, EnvironmentOptions, Kind, OnFailure, RolloutOptions, Share, Strategy,
 };
 use deployer::store::deployments as rows;
 
 use super::hardship::variable;
 use super::killed::{PATIENCE, Served, standing_still};
-use crate::support::world::World;
+use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployer_killed_in_the_tests_runs_them_again_at_its_next_start() {
@@ -35,6 +35,29 @@ async fn a_deployer_killed_in_the_tests_runs_them_again_at_its_next_start() {
     assert!(log.contains("proven"), "{log}");
     let part = &world.parts(id).await[0];
     assert_eq!(part.state, ServerState::Succeeded, "{}", part.detail);
+    world.assert_steps_ended(id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tests_of_what_was_cancelled_meanwhile_are_not_run_again() {
+    let mut world = standing_still().await;
+    world.script("deploy.sh", "exit 0");
+    world.script(
+        "tests/run_tests.sh",
+        "[ -e ~/again ] || { touch ~/again; echo testing; sleep 60; }; echo proven",
+    );
+    let commit = world.commit("Tested").await;
+    let id = world.ask(World::request(&commit)).await;
+    let first = Served::start(&world);
+    world.until_it_says(id, "testing").await;
+    first.kill();
+    cancel(&world.app, &admin(), id).await.unwrap();
+
+    let _second = Served::start(&world);
+
+    assert_eq!(world.end(id).await.state, DeploymentState::Cancelled);
+    let log = world.log(id).await;
+    assert!(!log.contains("proven"), "{log}");
     world.assert_steps_ended(id).await;
 }
 
@@ -74,7 +97,10 @@ async fn tests_that_are_run_again_and_fail_tell_no_secret() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_that_a_killed_deployer_owed_is_queued_at_its_next_start() {
     let rollout = RolloutOptions {
-        strategy: Strategy::AllAtOnce,
+        strategy: Strategy::Rolling {
+            batch: Share::Count(2),
+            keep: None,
+        },
         on_failure: OnFailure::RollBack,
         ..RolloutOptions::default()
     };
@@ -83,7 +109,7 @@ async fn a_rollback_that_a_killed_deployer_owed_is_queued_at_its_next_start() {
         parallel: 2,
         ..EnvironmentOptions::default()
     };
-    let project = World::project().clusters(&[2]).options(options);
+    let project = World::project().clusters(&[3]).options(options);
     let mut world = project.workers(0).start().await;
     world.repository.write("version", "1");
     let first = world.commit("First").await;
@@ -118,7 +144,9 @@ async fn a_rollback_that_a_killed_deployer_owed_is_queued_at_its_next_start() {
     assert_eq!(failed.outcome, expected);
     let back = world.end(DeploymentId(id.0 + 1)).await;
     world.assert_succeeded(&back).await;
-    for server in [1, 2] {
+    // The third one was not touched.
+    assert_eq!(world.parts(back.id).await.len(), 2);
+    for server in [1, 2, 3] {
         assert_eq!(world.read(server, "dev/shop/version"), "1");
     }
 }

@@ -230,7 +230,11 @@ fn a_file_that_is_larger_than_any_policy_is_not_read() {
     for (bytes, is_read) in [(8 << 20, true), ((8 << 20) + 1, false)] {
         let dir = directory(&[(POLICY, &padded(bytes))]);
         let problems = told(dir.path()).join("\n");
-        assert_eq!(problems.contains("has more than 8388608 bytes"), !is_read, "{problems}");
+        assert_eq!(
+            problems.contains("has more than 8388608 bytes"),
+            !is_read,
+            "{problems}"
+        );
         assert_eq!(Access::load(dir.path()).is_ok(), is_read);
     }
 }
