@@ -165,7 +165,7 @@ mod tests {
         let kept = TAIL / 1000;
         assert_eq!(
             last[0].text,
-            format!("{} lines (725 KiB) are left out here.", 1000 - kept)
+            format!("{} lines (710 KiB) are left out here.", 1000 - kept)
         );
         assert_eq!(last[1].text, line(1001 - kept).text);
         assert_eq!(last.last().map(|line| line.text.clone()), Some(line(1000).text));

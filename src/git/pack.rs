@@ -144,7 +144,7 @@ mod tests {
         let blob = Oid::hash_object(git2::ObjectType::Blob, content).unwrap();
         let mut pack = b"PACK\0\0\0\x02\0\0\0\x01".to_vec();
         let offset = u32::try_from(pack.len()).unwrap();
-        let (mut rest, mut byte) = (size >> 4, PLAIN_BLOB << 4 | u8::try_from(size & 15).unwrap());
+        let (mut rest, mut byte) = (size >> 4, (PLAIN_BLOB << 4) | u8::try_from(size & 15).unwrap());
         while rest > 0 {
             pack.push(byte | 0x80);
             byte = u8::try_from(rest & 0x7f).unwrap();

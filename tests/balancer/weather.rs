@@ -277,7 +277,7 @@ async fn an_answer_without_end_is_not_read_on() {
     for (bytes, is_read) in [(most, true), (most + 1, false)] {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n");
         for (kind, head) in [("runtime", String::new()), ("stats", head)] {
-            let other = Pretender::start(Some((head + &"x".repeat(bytes)).leak())).await;
+            let other = Pretender::start(Some(format!("{head}{}", "x".repeat(bytes)).leak())).await;
             let row = row(kind, &[other.endpoint(kind)]);
             let limits = Limits {
                 answer: Duration::from_secs(60),

@@ -10,9 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use deployer::domain::deployment::ServerState;
-use deployer::domain::{
-    DeploymentId, DeploymentState, EnvironmentOptions, OnFailure, RolloutOptions, StepState, Strategy,
-};
+use deployer::domain::{DeploymentState, StepState};
 use deployer::store::queue;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -179,7 +179,7 @@ fn endless() -> Answer {
     let packet = |text: String| format!("{:04x}{text}", text.len() + 4);
     let commit = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32";
     let first = packet(format!("{commit} HEAD\0ofs-delta\n"));
-    let begin = packet("# service=git-upload-pack\n".to_owned()) + "0000" + &first;
+    let begin = format!("{}0000{first}", packet("# service=git-upload-pack\n".to_owned()));
     let more = Bytes::from(packet(format!("{commit} refs/heads/main\n")).repeat(1000));
     let begin = stream::iter([Ok(Frame::data(Bytes::from(begin)))]);
     let more = stream::repeat_with(move || Ok(Frame::data(more.clone())));

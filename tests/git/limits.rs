@@ -53,7 +53,7 @@ async fn links_to_a_script_have_an_end_and_are_no_longer_than_a_path() {
         blob(4096),
         blob(4098)
     );
-    let tree = origin.git(&["ls-tree", &commit]) + "\n" + &entries;
+    let tree = format!("{}\n{entries}", origin.git(&["ls-tree", &commit]));
     let tree = origin.git_with(&["mktree"], tree.as_bytes());
     let commit = origin.git(&["commit-tree", &tree, "-m", "links"]);
     origin.git(&["update-ref", "refs/heads/links", &commit]);
@@ -240,7 +240,10 @@ async fn a_file_that_is_larger_than_any_source_is_not_compared_by_lines() {
     let line = format!("{}\n", "x".repeat(127));
     let mut before: Option<CommitId> = None;
     for (bytes, is_compared) in [(8 * MEBIBYTE, true), (8 * MEBIBYTE + 128, false)] {
-        origin.write("large", line.repeat(bytes / 128 - 1) + &"y".repeat(128));
+        origin.write(
+            "large",
+            format!("{}{}", line.repeat(bytes / 128 - 1), "y".repeat(128)),
+        );
         let commit: CommitId = origin.commit("large").parse().unwrap();
         let diff = origin
             .fetched()
