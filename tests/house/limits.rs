@@ -114,10 +114,10 @@ const OTHERS: &[&str] = &[
 
 /// The limits of size in `text`, the file at `path`: whole numbers that are named as such.
 fn limits_in<'a>(path: &'a str, text: &'a str) -> impl Iterator<Item = String> + 'a {
-    let is_limit = |name: &str| {
+    fn is_limit(name: &str) -> bool {
         let mut words = name.split('_');
         words.any(|word| ["LIMIT", "MOST", "LONGEST"].contains(&word))
-    };
+    }
     let constant = |line: &'a str| {
         let (before, rest) = line.split_once("const ")?;
         let (name, rest) = rest.split_once(": ")?;
