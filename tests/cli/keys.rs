@@ -156,26 +156,6 @@ fn what_is_no_key_is_left_as_it_is_and_holds_nothing_up() {
     assert_eq!((mode(&dir), mode(&notes)), (0o755, 0o644));
 }
 
-#[test]
-fn a_key_file_that_others_can_read_is_closed_and_every_command_says_so() {
-    let here = Installation::new();
-    here.run("migrate").well("Changes made: ");
-    let (own, next) = (here.dir.path().join("own.key"), here.dir.path().join("next.key"));
-    for file in [&own, &next] {
-        run(super::program().arg("key").arg("new").arg(file)).well("The key ");
-        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
-    }
-    let with_own = |words: &str| run(here.command(words).env("DEPLOYER__SECRETS__KEY_FILE", &own));
-    let told = |file: &Path| format!("The key file {} had mode 0644", file.display());
-    with_own("key show").with(0, "The key ", &told(&own));
-    with_own(&format!("key rotate --to {}", next.display())).with(0, "0 secrets.", &told(&next));
-    for file in [&own, &next] {
-        let mode = std::fs::metadata(file).unwrap().permissions().mode();
-        assert_eq!(mode & 0o7777, 0o600);
-    }
-    assert!(!with_own("key show").err.contains("had mode"));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_of_before_are_sealed_at_the_first_start() {
     let here = Installation::new();

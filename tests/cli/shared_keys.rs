@@ -1,4 +1,8 @@
-//! The first key of secrets at rest, and what it is where several instances share a database.
+//! Keys of secrets at rest: the first one, files that others can read, and databases that several instances
+//! share.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use deployer::store::{environments, projects};
 use nix::sys::signal::Signal;
@@ -64,4 +68,24 @@ async fn on_postgres_the_key_is_not_changed_while_an_instance_serves() {
         .badly("serves this database. Stop all instances first");
     assert_eq!(key(&file).fingerprint(), before);
     serving.end(Signal::SIGTERM);
+}
+
+#[test]
+fn a_key_file_that_others_can_read_is_closed_and_every_command_says_so() {
+    let here = Installation::new();
+    here.run("migrate").well("Changes made: ");
+    let (own, next) = (here.dir.path().join("own.key"), here.dir.path().join("next.key"));
+    for file in [&own, &next] {
+        run(super::program().arg("key").arg("new").arg(file)).well("The key ");
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let with_own = |words: &str| run(here.command(words).env("DEPLOYER__SECRETS__KEY_FILE", &own));
+    let told = |file: &Path| format!("The key file {} had mode 0644", file.display());
+    with_own("key show").with(0, "The key ", &told(&own));
+    with_own(&format!("key rotate --to {}", next.display())).with(0, "0 secrets.", &told(&next));
+    for file in [&own, &next] {
+        let mode = std::fs::metadata(file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+    }
+    assert!(!with_own("key show").err.contains("had mode"));
 }
