@@ -42,10 +42,7 @@ async fn another_release_of_the_same_commit_keeps_it_paused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_that_is_marked_as_unfinished_keeps_it_paused() {
     let (world, _, second) = prepared(World::project()).await;
-    let id = request(&world, &second, CANARY).await;
-    let served = Served::start(&world);
-    world.until_paused(id).await;
-    served.kill();
+    let (id, _) = killed_while_paused(&world, &second, CANARY).await;
     let marker = world.home(1, "dev/shop/.git_release");
     let whole = std::fs::read_to_string(&marker).unwrap();
     std::fs::write(&marker, format!("{whole}deployment in progress\n")).unwrap();
@@ -54,8 +51,7 @@ async fn a_release_that_is_marked_as_unfinished_keeps_it_paused() {
 
     until_found(&world, id, "web1 has an unfinished release of").await;
     std::fs::write(&marker, whole).unwrap();
-    answer(&world, id, Answer::Resume).await;
-    assert_whole(&world, &world.end(id).await).await;
+    continue_whole(&world, id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
