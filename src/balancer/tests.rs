@@ -243,7 +243,7 @@ const ENDPOINT: &[&str] = &[
 fn a_name_that_haproxy_should_never_have_given_is_not_sent_back_to_it() {
     for name in ["web1;shutdown", "web1 weight 0", &"n".repeat(256)] {
         let line = format!("web,{name},0,0,UP,1,2,L4OK,,,5,10.0.0.7:80,");
-        let state = state(&[("a", &[line.as_str()])]);
+        let state = state(&[("a", &[line.as_str(), "web,BACKEND,0,0,UP,1,1,,,,5,,"])]);
         let error = state
             .slots_of(&["web".to_owned()], sought("elsewhere"))
             .expect_err("by address");

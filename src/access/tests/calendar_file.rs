@@ -259,7 +259,7 @@ fn of_holidays_some_fifty_years_are_enough() {
             events.collect::<String>()
         )
     };
-    for (count, is_taken) in [(2000, true), (2001, false)] {
+    for (count, is_taken) in [(1900, true), (2001, false)] {
         std::fs::write(dir.path().join("h.ics"), events(count)).unwrap();
         assert_eq!(Access::load(dir.path()).is_ok(), is_taken, "{count}");
         let problems = told(dir.path()).join("\n");

@@ -20,10 +20,10 @@ fn secrets_do_not_appear_in_lines() {
 
 #[test]
 fn each_line_of_a_secret_is_known_in_base64() {
-    let mask = Mask::new(["-----BEGIN\nabcdefghijkl\n-----END"]);
+    let mask = Mask::new(["-----BEGIN\nabcdefghijkl\n-----END-"]);
     let line = STANDARD.encode("abcdefghijkl");
     assert_eq!(mask.apply(&format!("key: {line}")), "key: •••");
-    let whole = STANDARD.encode("-----BEGIN\nabcdefghijkl\n-----END");
+    let whole = STANDARD.encode("-----BEGIN\nabcdefghijkl\n-----END-");
     assert_eq!(mask.apply(&format!("key: {whole}")), "key: •••");
 }
 
