@@ -19,7 +19,9 @@ use super::refusals::Refused;
 use super::throttle::{LoginLimits, LoginThrottle};
 use super::{App, accounts, passwords};
 use crate::domain::user::User;
-use crate::domain::{Actor, Error, ErrorKind, Event, EventKind, HalfIn, Instant, Name, Result, UserId};
+use crate::domain::{
+    Actor, Error, ErrorKind, Event, EventKind, HalfIn, Instant, Name, Result, UserId, if_found,
+};
 use crate::store::{Right, Store, second_factors, users};
 
 /// Passwords checked at once; each takes 19 MiB.
@@ -244,11 +246,7 @@ fn proof(random: &str, hash: &str) -> String {
 
 /// The account of that name with its hash; `None` when there is none.
 async fn find(store: &Store, name: &str) -> Result<Option<(User, Option<String>)>> {
-    match users::with_password_hash(store, name).await {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    if_found(users::with_password_hash(store, name).await)
 }
 
 /// An event about the actor's own account.

@@ -47,10 +47,7 @@ const USES_SHOWN: u64 = 100;
 /// # Errors
 /// When the event cannot be stored. The policy is then in force all the same.
 pub async fn reload(app: &App) -> Result<Vec<Problem>> {
-    let before = app.access.files();
-    let (kind, problems) = read(app).await?;
-    record(app, Right::of_this_program(POLICY), kind, &before).await?;
-    Ok(problems)
+    reload_by(app, Right::of_this_program(POLICY)).await
 }
 
 /// As [`reload`], as an administrator asks for.
@@ -61,9 +58,13 @@ pub async fn reload_for(app: &App, actor: &Actor) -> Result<Vec<Problem>> {
     let permit = app
         .permit(actor, Action::Administer, &Resource::Everything)
         .await?;
+    reload_by(app, (&permit).into()).await
+}
+
+async fn reload_by(app: &App, right: Right) -> Result<Vec<Problem>> {
     let before = app.access.files();
     let (kind, problems) = read(app).await?;
-    record(app, (&permit).into(), kind, &before).await?;
+    record(app, right, kind, &before).await?;
     Ok(problems)
 }
 
@@ -149,7 +150,9 @@ async fn record(app: &App, right: Right, kind: EventKind, before: &PolicyFiles) 
         keep(app, &change).await?;
     }
     change.commit(Event::new(kind, detail)).await?;
-    keep_last_good(app);
+    if is_other {
+        keep_last_good(app);
+    }
     Ok(())
 }
 

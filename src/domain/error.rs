@@ -10,6 +10,17 @@ use super::access::Refusal;
 /// The result of everything whose error may reach a person.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What was looked for; `None` where it does not exist.
+///
+/// # Errors
+/// Any other error of `found`.
+pub fn if_found<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// The kind of error, which decides who has to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {

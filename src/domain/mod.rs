@@ -42,7 +42,7 @@ pub use calendar::{Calendar, Freeze, Holidays, Hours, OnHolidays, Window};
 pub use database::DatabaseUrl;
 pub use deployment::{Deployment, DeploymentState, Phase, ServerPart, ServerState, Service, Target};
 pub use endpoints::{AtEndpoint, Split};
-pub use error::{Error, ErrorKind, FieldError, FieldErrors, Result};
+pub use error::{Error, ErrorKind, FieldError, FieldErrors, Result, if_found};
 pub use event::{Author, Event, EventKind};
 pub use health::HealthCheck;
 pub use ids::*;

@@ -12,8 +12,8 @@ use crate::access::Access;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Actor, Deployment, Environment, Error, ErrorKind, Instant, Lock, PolicyLine, Project, Resource,
-    Result, UsedToken,
+    Action, Actor, Deployment, Environment, Error, Instant, Lock, PolicyLine, Project, Resource, Result,
+    UsedToken, if_found,
 };
 use crate::store::{Store, environments, locks, projects, tokens, users};
 
@@ -248,11 +248,8 @@ async fn means_refusal(
 }
 
 async fn is_revoked(store: &Store, used: &UsedToken) -> Result<bool> {
-    match tokens::by_id(store, used.id).await {
-        Ok(token) => Ok(token.revoked_at.is_some()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(error),
-    }
+    let token = if_found(tokens::by_id(store, used.id).await)?;
+    Ok(token.is_none_or(|token| token.revoked_at.is_some()))
 }
 
 /// Why the account `name`, which did its part `at` some instant, may not act any more.
@@ -261,17 +258,14 @@ async fn account_refusal(store: &Store, name: &str, at: Instant) -> Result<Optio
     if name == GUEST || name == AUTO {
         return Ok(None);
     }
-    match users::by_name(store, name).await {
-        Ok(user) if user.disabled => Ok(Some(format!("The account of {name} is disabled."))),
-        Ok(user) if user.created_at > at => Ok(Some(format!(
+    Ok(match if_found(users::by_name(store, name).await)? {
+        None => Some(format!("The account of {name} no longer exists.")),
+        Some(user) if user.disabled => Some(format!("The account of {name} is disabled.")),
+        Some(user) if user.created_at > at => Some(format!(
             "The account of {name} no longer exists: the present one of that name was added later."
-        ))),
-        Ok(_) => Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Ok(Some(format!("The account of {name} no longer exists.")))
-        }
-        Err(error) => Err(error),
-    }
+        )),
+        Some(_) => None,
+    })
 }
 
 /// Project and environment as they are now; `None` when one was deleted.
@@ -283,9 +277,5 @@ async fn place(store: &Store, deployment: &Deployment) -> Result<Option<(Project
         let project = projects::by_id(store, project).await?;
         Ok::<_, Error>((project, environments::by_id(store, environment).await?))
     };
-    match found.await {
-        Ok(place) => Ok(Some(place)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    if_found(found.await)
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use deployer::balancer::{Admin, BackendSlot};
-use deployer::domain::DeploymentState;
 use deployer::domain::deployment::Service;
+use deployer::domain::{Deployment, DeploymentState};
 use deployer::store::{clusters, deployments};
 
 use super::balanced_pair::until_service;
@@ -40,14 +40,20 @@ async fn until_decided(fleet: &Fleet, place: &BackendSlot, wanted: Admin) {
     panic!("{place}: {:?}", now().await);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_was_left_out_stays_out_when_its_backend_is_renamed() {
+/// A fleet in which a deployment failed on web1 and left it out of service.
+async fn without_web1() -> (Fleet, Deployment) {
     let mut fleet = Fleet::start(&[2], ONE).await;
     fleet.world.script("deploy.sh", "[ \"$2\" != web1 ]");
     let commit = fleet.world.commit("Fails on web1").await;
     let failed = fleet.world.deploy(&commit).await;
     assert_eq!(failed.state, DeploymentState::Failed);
     tokio::time::sleep(Duration::from_secs(3)).await;
+    (fleet, failed)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_left_out_stays_out_when_its_backend_is_renamed() {
+    let (mut fleet, failed) = without_web1().await;
 
     configure(&mut fleet, |text| {
         text.replace("\nbackend web\n", "\nbackend shop\n")
@@ -74,12 +80,7 @@ async fn a_server_that_was_left_out_stays_out_when_its_backend_is_renamed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_gone_from_haproxy_for_a_while_is_taken_out_when_it_is_there_again() {
-    let mut fleet = Fleet::start(&[2], ONE).await;
-    fleet.world.script("deploy.sh", "[ \"$2\" != web1 ]");
-    let commit = fleet.world.commit("Fails on web1").await;
-    let failed = fleet.world.deploy(&commit).await;
-    assert_eq!(failed.state, DeploymentState::Failed);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (mut fleet, failed) = without_web1().await;
 
     configure(&mut fleet, |text| {
         text.replace("  server web1 ", "  # server web1 ")

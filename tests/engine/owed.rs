@@ -13,8 +13,8 @@ use deployer::store::deployments as rows;
 use super::killed::{PATIENCE, Served, standing_still};
 use crate::support::world::{World, admin};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deployer_killed_in_the_tests_runs_them_again_at_its_next_start() {
+/// A deployment whose deployer was killed while the tests ran, which end well the next time.
+async fn killed_in_the_tests() -> (World, DeploymentId) {
     let mut world = standing_still().await;
     world.script("deploy.sh", "exit 0");
     world.script(
@@ -26,6 +26,12 @@ async fn a_deployer_killed_in_the_tests_runs_them_again_at_its_next_start() {
     let first = Served::start(&world);
     world.until_it_says(id, "testing").await;
     first.kill();
+    (world, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployer_killed_in_the_tests_runs_them_again_at_its_next_start() {
+    let (world, id) = killed_in_the_tests().await;
 
     let _second = Served::start(&world);
 
@@ -39,17 +45,7 @@ async fn a_deployer_killed_in_the_tests_runs_them_again_at_its_next_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tests_of_what_was_cancelled_meanwhile_are_not_run_again() {
-    let mut world = standing_still().await;
-    world.script("deploy.sh", "exit 0");
-    world.script(
-        "tests/run_tests.sh",
-        "[ -e ~/again ] || { touch ~/again; echo testing; sleep 60; }; echo proven",
-    );
-    let commit = world.commit("Tested").await;
-    let id = world.ask(World::request(&commit)).await;
-    let first = Served::start(&world);
-    world.until_it_says(id, "testing").await;
-    first.kill();
+    let (world, id) = killed_in_the_tests().await;
     cancel(&world.app, &admin(), id).await.unwrap();
 
     let _second = Served::start(&world);

@@ -2,7 +2,8 @@
 
 use deployer::app::{deployments as requests, watch};
 use deployer::domain::{
-    Action, Actor, Answer, Answerer, Deployment, DeploymentId, DeploymentState, Kind, OnFailure, PauseReason,
+    Action, Actor, Answer, Answerer, Deployment, DeploymentId, DeploymentState, ErrorKind, Kind, OnFailure,
+    PauseReason,
 };
 use deployer::store::{AuditFilter, audit, users};
 
@@ -164,7 +165,11 @@ async fn one_that_nobody_may_carry_on_stays_paused() {
     disable(&world, "tess").await;
     forget_line(&world, "g, dora, role:developer");
     let refused = requests::answer(&world.app, &person("dora"), id, Answer::Resume).await;
-    assert!(refused.is_err());
+    assert_eq!(
+        refused.unwrap_err().kind(),
+        ErrorKind::NotFound,
+        "she does not see it any more"
+    );
     let admin = crate::support::world::admin();
     requests::answer(&world.app, &admin, id, Answer::Stop)
         .await

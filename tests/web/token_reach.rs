@@ -20,12 +20,16 @@ async fn a_token_of_an_administrator_does_not_outgrow_itself() {
         ("environments", ""),
     ];
     let password = [("password", "another long one")];
-    for (path, fields) in [
-        ("/admin/users/admin/tokens", &more[..]),
-        ("/admin/users/admin/password", &password[..]),
-        ("/admin/users/admin/sessions/end", &[("which", "all")][..]),
+    // A button leads back to its page, which tells of the refusal.
+    for (path, fields, leads_back) in [
+        ("/admin/users/admin/tokens", &more[..], false),
+        ("/admin/users/admin/password", &password[..], false),
+        ("/admin/users/admin/sessions/end", &[("which", "all")][..], true),
     ] {
-        post(&site, path, &secret, fields).await;
+        let refused = post(&site, path, &secret, fields).await;
+        let (status, said) = (refused.status(), refused.text().await.unwrap());
+        assert_eq!(status == 303, leads_back, "{path}: {status}");
+        assert!(leads_back || said.contains("Log in for that."), "{path}: {said}");
     }
     assert_eq!(events(&site, "token.made").await.len(), 1);
     assert_eq!(events(&site, "user.password_set").await.len(), 0);

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::domain::Outcome;
 
-    fn event(action: &str, detail: Value) -> NewAuditEvent {
+    pub fn event(action: &str, detail: Value) -> NewAuditEvent {
         NewAuditEvent {
             at: "2026-11-29T10:00:00Z".parse().unwrap(),
             actor: "alice".into(),

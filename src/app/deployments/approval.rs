@@ -11,7 +11,7 @@ use crate::domain::event::Author;
 use crate::domain::user::GivenPassword;
 use crate::domain::{
     Action, Actor, ApiToken, Approval, Deployment, DeploymentId, DeploymentState, Error, ErrorKind, Event,
-    EventKind, Instant, Kind, Result, ServerId, ServerState, Target,
+    EventKind, Instant, Kind, Result, ServerId, ServerState, Target, if_found,
 };
 use crate::store::{Change, Reader, deployments, environments, projects, sealing, tokens, users};
 
@@ -111,8 +111,8 @@ fn awaited(deployment: &Deployment) -> Result<Approval> {
 
 /// Why `actor`, whom policy allows to approve, may not approve this deployment; `None`: they may. An approval
 /// takes a second person, so the requester cannot give it: not under their own name, not while acting as
-/// somebody else, and not through an account whose password they set or of which they made an API token. Where policy says whose approval it
-/// takes, it takes one of those.
+/// somebody else, and not through an account whose password they set or of which they made an API token. Where
+/// policy says whose approval it takes, it takes one of those.
 pub(in crate::app) async fn obstacle(
     app: &App,
     on: &impl Reader,
@@ -157,6 +157,15 @@ pub(in crate::app) async fn obstacle(
     }))
 }
 
+/// Who requested `deployment`, and who would approve it: each by their own name, and that of whom they act for.
+fn sides<'a>(
+    deployment: &'a Deployment,
+    actor: &'a Actor,
+) -> ([Option<&'a String>; 2], [Option<&'a String>; 2]) {
+    let asked = [Some(&deployment.actor), deployment.impersonator.as_ref()];
+    (asked, [Some(&actor.name), actor.impersonator.as_ref()])
+}
+
 /// The account of one side, requester or approver, of which the other side made an API token that can be used: one
 /// person could stand on both. Whom somebody acts as counts on each side, and whoever acts as them.
 async fn shared_by_token(
@@ -165,14 +174,11 @@ async fn shared_by_token(
     actor: &Actor,
     now: Instant,
 ) -> Result<Option<String>> {
-    let asked = [Some(&deployment.actor), deployment.impersonator.as_ref()];
-    let approves = [Some(&actor.name), actor.impersonator.as_ref()];
+    let (asked, approves) = sides(deployment, actor);
     for (accounts, makers) in [(approves, asked), (asked, approves)] {
         for account in accounts.into_iter().flatten() {
-            let user = match users::by_name(on, account).await {
-                Ok(user) => user,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
+            let Some(user) = if_found(users::by_name(on, account).await)? else {
+                continue;
             };
             let tokens = tokens::usable(on, (Some(user.id), None), now).await?;
             let by_the_other =
@@ -247,14 +253,10 @@ async fn given_by_requester(
     deployment: &Deployment,
     actor: &Actor,
 ) -> Result<Option<GivenPassword>> {
-    let approver = match users::by_name(on, &actor.name).await {
-        Ok(approver) => approver,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let requesters = [Some(&deployment.actor), deployment.impersonator.as_ref()];
+    let (requesters, _) = sides(deployment, actor);
+    let approver = if_found(users::by_name(on, &actor.name).await)?;
     Ok(approver
-        .given_password
+        .and_then(|approver| approver.given_password)
         .filter(|given| requesters.contains(&Some(&given.by))))
 }
 
@@ -262,8 +264,7 @@ fn obstacle_of_names(deployment: &Deployment, actor: &Actor, now: Instant) -> Op
     if actor.is_guest() {
         return Some("Log in first: an approval needs a name.".to_owned());
     }
-    let asked = [Some(&deployment.actor), deployment.impersonator.as_ref()];
-    let approves = [Some(&actor.name), actor.impersonator.as_ref()];
+    let (asked, approves) = sides(deployment, actor);
     if approves.iter().flatten().any(|one| asked.contains(&Some(*one))) {
         return Some(format!(
             "Deployment {} needs a second person: its requester cannot approve it.",

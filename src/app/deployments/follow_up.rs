@@ -11,7 +11,7 @@ use crate::app::naming::{place_of, resource_now};
 use crate::app::{App, locks};
 use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, ErrorKind, Kind,
-    Project, Resource, Result, Target,
+    Project, Resource, Result, Target, if_found,
 };
 use crate::store::{deployments, environments, locks as store_locks, releases, users};
 
@@ -239,11 +239,8 @@ async fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Re
     if own || app.now() >= approval.expires_at {
         return Ok(None);
     }
-    let is_enabled = match users::by_name(&app.store, by).await {
-        Ok(user) => !user.disabled,
-        Err(error) if error.kind() == ErrorKind::NotFound => false,
-        Err(error) => return Err(error),
-    };
+    let approver = if_found(users::by_name(&app.store, by).await)?;
+    let is_enabled = approver.is_some_and(|user| !user.disabled);
     Ok(is_enabled.then_some(approval))
 }
 

@@ -11,7 +11,7 @@ use crate::app::throttle::{Counter, LoginLimits, counter, is_within};
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::{
     Action, Actor, ApiToken, Error, ErrorKind, Event, EventKind, Instant, Resource, Result, TokenState,
-    UsedToken, User,
+    UsedToken, User, if_found,
 };
 use crate::store::{Right, tokens, users};
 
@@ -128,10 +128,8 @@ pub async fn still_stands(app: &App, holder: &TokenHolder) -> Result<bool> {
     let Some(used) = &holder.actor.token else {
         return Ok(false);
     };
-    let token = match tokens::by_id(&app.store, used.id).await {
-        Ok(token) => token,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
+    let Some(token) = if_found(tokens::by_id(&app.store, used.id).await)? else {
+        return Ok(false);
     };
     let Ok((_, user)) = usable_by(app, Some(token), app.now()).await? else {
         return Ok(false);
@@ -201,11 +199,7 @@ async fn act_for(app: &App, own: Actor, holder: User, name: &str) -> Result<Toke
             "X-Impersonate-Username names “{name}”, which is no active account. Nothing was done."
         ))
     };
-    let user = match users::by_name(&app.store, name).await {
-        Ok(user) => user,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(unknown()),
-        Err(error) => return Err(error),
-    };
+    let user = if_found(users::by_name(&app.store, name).await)?.ok_or_else(unknown)?;
     let is_reserved = [GUEST, AUTO]
         .iter()
         .any(|one| user.name.as_str().eq_ignore_ascii_case(one));

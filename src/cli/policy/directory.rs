@@ -22,21 +22,21 @@ pub(super) struct DirArgs {
 
 impl DirArgs {
     pub(super) fn open(&self) -> Result<OpenedPolicy, CommandFailure> {
-        let dir = match &self.dir {
-            Some(dir) => Some(dir.clone()),
-            None => self.config.load()?.access.policies,
-        };
-        open(dir.as_deref())
+        open(chosen(self.dir.as_deref(), &self.config)?.as_deref())
     }
 }
 
-/// The given directory, or the configured one.
+/// The given directory, or the configured one; `None`: the shipped policy is in force.
+fn chosen(given: Option<&Path>, config: &ConfigArgs) -> Result<Option<PathBuf>, CommandFailure> {
+    match given {
+        Some(dir) => Ok(Some(dir.to_owned())),
+        None => Ok(config.load()?.access.policies),
+    }
+}
+
+/// As [`chosen`], where there has to be one.
 pub(super) fn directory(given: Option<&Path>, config: &ConfigArgs) -> Result<PathBuf, CommandFailure> {
-    let configured = match given {
-        Some(dir) => Some(dir.to_owned()),
-        None => config.load()?.access.policies,
-    };
-    let Some(dir) = configured else {
+    let Some(dir) = chosen(given, config)? else {
         let sentence = "No policy directory is configured, so the policy shipped inside the program is in force. \
                         Give a directory, or set access.policies.";
         return Err(Error::invalid(sentence).into());

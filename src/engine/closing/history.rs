@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::domain::deployment::{ServerPart, ServerState, Service};
 use crate::domain::{
-    CommitId, Deployment, DeploymentId, Environment, ErrorKind, Plan, Project, Result, ServerId, Step,
-    StepKind, SyncMethod,
+    CommitId, Deployment, DeploymentId, Environment, Plan, Project, Result, ServerId, Step, StepKind,
+    SyncMethod, if_found,
 };
 use crate::engine::shared::Shared;
 use crate::store::{deployments, environments, projects, steps};
@@ -38,11 +38,11 @@ impl History {
         let id = deployment.id;
         // A project or environment may be deleted by now; the rest is reported without it.
         let project = match deployment.project_id {
-            Some(id) => unless_deleted(projects::by_id(store, id).await)?,
+            Some(id) => if_found(projects::by_id(store, id).await)?,
             None => None,
         };
         let environment = match deployment.environment_id {
-            Some(id) => unless_deleted(environments::by_id(store, id).await)?,
+            Some(id) => if_found(environments::by_id(store, id).await)?,
             None => None,
         };
         let parts = deployments::servers(store, id).await?;
@@ -77,13 +77,6 @@ impl History {
             part,
             steps: own.collect(),
         }
-    }
-}
-
-fn unless_deleted<T>(found: Result<T>) -> Result<Option<T>> {
-    match found {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        found => found.map(Some),
     }
 }
 

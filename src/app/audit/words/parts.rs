@@ -206,22 +206,8 @@ pub fn changes(event: &NewAuditEvent) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::tests::event;
     use super::*;
-    use crate::domain::Outcome;
-
-    fn event(action: &str, detail: Value) -> NewAuditEvent {
-        NewAuditEvent {
-            at: "2026-11-29T10:00:00Z".parse().unwrap(),
-            actor: "alice".into(),
-            impersonator: None,
-            address: "192.0.2.7".into(),
-            action: action.into(),
-            resource: "shop/prod".into(),
-            outcome: Outcome::Allowed,
-            permit: "policy.csv:3: p, …".into(),
-            detail,
-        }
-    }
 
     #[test]
     fn who_did_it_is_said_as_it_was() {
