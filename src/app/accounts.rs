@@ -120,8 +120,7 @@ fn demand_free_name(name: &Name) -> Result<()> {
 /// A conflict.
 pub(super) fn demand_login_for_own(permit: &Permit, account: &Name) -> Result<()> {
     let actor = permit.actor();
-    let own = [Some(actor.name.as_str()), actor.impersonator.as_deref()];
-    match actor.token.is_some() && own.contains(&Some(account.as_str())) {
+    match actor.token.is_some() && actor.is_by(account.as_str()) {
         true => Err(Error::conflict(format!(
             "An API token of “{account}” cannot do this to its own account. Log in for that."
         ))),

@@ -100,13 +100,7 @@ pub async fn reset(store: &Store, permit: &Permit, name: &str) -> Result<User> {
     demand_administer(permit)?;
     let change = store.change(permit, permit.at()).await?;
     let user = users::by_name(&change, name).await?;
-    let actor = permit.actor();
-    let holders = [Some(&actor.name), actor.impersonator.as_ref()];
-    let is_own = holders
-        .iter()
-        .flatten()
-        .any(|holder| *holder == user.name.as_str());
-    if is_own && !permit.is_of_host() {
+    if permit.actor().is_by(user.name.as_str()) && !permit.is_of_host() {
         return Err(Error::conflict(
             "This is your own account: turn the second factor off on your profile.",
         ));

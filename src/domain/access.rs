@@ -57,6 +57,15 @@ impl Actor {
         self.name == GUEST
     }
 
+    /// Whether the account `name` is behind it: in its own name, or acting as another one.
+    pub fn is_by(&self, name: &str) -> bool {
+        let behind = [Some(self.name.as_str()), self.impersonator.as_deref()];
+        behind
+            .into_iter()
+            .flatten()
+            .any(|one| one.eq_ignore_ascii_case(name))
+    }
+
     /// The API token whose scope leaves `action` on `resource` out.
     fn too_narrow_for(&self, action: Action, resource: &Resource) -> Option<&UsedToken> {
         let token = self.token.as_ref();

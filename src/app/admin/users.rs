@@ -80,7 +80,7 @@ pub async fn edit(app: &App, permit: &Permit, name: &str, spec: UserSpec) -> Res
 /// A conflict for oneself; not found.
 pub async fn set_disabled(app: &App, permit: &Permit, name: &str, disabled: bool) -> Result<User> {
     let user = by_name(app, permit, name).await?;
-    if disabled && is_own(permit, &user) {
+    if disabled && permit.actor().is_by(user.name.as_str()) {
         let message = "You cannot disable your own account. Another administrator can.";
         return Err(Error::conflict(message));
     }
@@ -95,7 +95,7 @@ pub async fn delete(app: &App, permit: &Permit, name: &str) -> Result<User> {
     demand_administer(permit)?;
     let change = app.store.change(permit, app.now()).await?;
     let user = users::by_name(&change, name).await?;
-    if is_own(permit, &user) {
+    if permit.actor().is_by(user.name.as_str()) {
         let message = "You cannot delete yourself. Another administrator can.";
         return Err(Error::conflict(message));
     }
@@ -105,13 +105,6 @@ pub async fn delete(app: &App, permit: &Permit, name: &str) -> Result<User> {
         .commit(Event::new(EventKind::UserDeleted, told(&user)).about(resource))
         .await?;
     Ok(user)
-}
-
-/// Whether `user` holds the permit, or acts in the holder's name.
-fn is_own(permit: &Permit, user: &User) -> bool {
-    let actor = permit.actor();
-    let own = |name: &str| name.eq_ignore_ascii_case(user.name.as_str());
-    own(&actor.name) || actor.impersonator.as_deref().is_some_and(own)
 }
 
 /// Sets the password of a user; returns it when it was generated because none was given.

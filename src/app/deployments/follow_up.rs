@@ -235,8 +235,7 @@ async fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Re
     let Some((by, _)) = &approval.given else {
         return Ok(None);
     };
-    let own = *by == actor.name || Some(by) == actor.impersonator.as_ref();
-    if own || app.now() >= approval.expires_at {
+    if actor.is_by(by) || app.now() >= approval.expires_at {
         return Ok(None);
     }
     let approver = if_found(users::by_name(&app.store, by).await)?;
