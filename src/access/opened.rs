@@ -13,6 +13,7 @@ use super::lints::{self, CheckedPolicy, Existing};
 use super::load::{self, Loaded};
 use super::policy_answers::PolicyAnswers;
 use super::problem::{PolicyReport, Problem};
+use super::question::PolicyQuestion;
 use super::week::DrawnDay;
 use super::who::{self, Holders};
 use crate::domain::{Action, Instant, PolicyLine, Resource};
@@ -21,16 +22,6 @@ use crate::domain::{Action, Instant, PolicyLine, Resource};
 pub struct OpenedPolicy {
     loaded: Loaded,
     report: PolicyReport,
-}
-
-/// Somebody or something that a question is about.
-#[derive(Debug, Clone)]
-pub struct PolicyQuestion {
-    /// The names of somebody for policy.
-    pub names: Vec<String>,
-    pub action: Action,
-    pub resource: Resource,
-    pub at: Instant,
 }
 
 impl OpenedPolicy {

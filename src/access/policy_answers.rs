@@ -7,8 +7,8 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use super::explain::Explanation;
-use super::opened::PolicyQuestion;
 use super::policy::Policy;
+use super::question::PolicyQuestion;
 use super::rights_table::{self, AllowedTime, RightsTable};
 use super::rule::{ANY, Rule};
 use super::week::{DaySpan, DrawnDay};

@@ -15,21 +15,21 @@ use crate::domain::{Action, PolicyLine, Resource};
 
 /// When somebody may do something, with whom, and by which rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Right {
+pub(super) struct TimedRight {
     pub states: StateSet,
     /// Of whom the second person has to be; empty: nobody else is needed.
     pub with: Vec<String>,
     pub rules: BTreeSet<usize>,
 }
 
-impl Right {
+impl TimedRight {
     pub fn is_part_of(&self, other: &Self) -> bool {
         self.states.is_within(&other.states) && (other.with.is_empty() || other.with == self.with)
     }
 }
 
 /// The rights of one name: for each action asked about, those it has.
-pub(super) type NameRights = Rc<Vec<Vec<Right>>>;
+pub(super) type NameRights = Rc<Vec<Vec<TimedRight>>>;
 
 /// Finds the rights of names to do some actions at one place.
 pub(super) struct RightsSearch<'a> {
@@ -87,17 +87,17 @@ impl<'a> RightsSearch<'a> {
     }
 
     /// The windows of a right, in words.
-    pub fn windows(&self, right: &Right) -> String {
+    pub fn windows(&self, right: &TimedRight) -> String {
         self.windows.describe(&right.states, self.states)
     }
 
     /// The lines that give a right.
-    pub fn lines(&self, right: &Right) -> Vec<PolicyLine> {
+    pub fn lines(&self, right: &TimedRight) -> Vec<PolicyLine> {
         let rules = right.rules.iter();
         rules.filter_map(|&rule| self.policy.line(rule)).collect()
     }
 
-    fn all(&self, rights: impl Fn(Action) -> Vec<Right>) -> Vec<Vec<Right>> {
+    fn all(&self, rights: impl Fn(Action) -> Vec<TimedRight>) -> Vec<Vec<TimedRight>> {
         self.actions.iter().copied().map(rights).collect()
     }
 
@@ -120,7 +120,7 @@ impl<'a> RightsSearch<'a> {
     }
 
     /// As [`Policy::decide`] answers at every instant.
-    fn worked_out(&self, grid: &Grid<'_>, rules: &[usize], action: Action) -> Vec<Right> {
+    fn worked_out(&self, grid: &Grid<'_>, rules: &[usize], action: Action) -> Vec<TimedRight> {
         let key = self.policy.key(self.resource);
         let spots = self.spots(&key);
         let Some((own, parts)) = spots.split_first() else {
@@ -147,7 +147,7 @@ impl<'a> RightsSearch<'a> {
             .into_iter()
             .map(|(second, states)| (vec![second], states));
         let all = alone.chain(with).filter(|(_, states)| !states.is_empty());
-        all.map(|(with, states)| Right {
+        all.map(|(with, states)| TimedRight {
             rules: giving(grid, rules, decides, (action, &with, &states)),
             states,
             with,
@@ -165,13 +165,13 @@ impl<'a> RightsSearch<'a> {
     }
 
     /// As casbin answers in each state of time.
-    fn asked(&self, name: &str, action: Action) -> Vec<Right> {
+    fn asked(&self, name: &str, action: Action) -> Vec<TimedRight> {
         let names = if name == GUEST {
             vec![GUEST.to_owned()]
         } else {
             vec![name.to_owned(), GUEST.to_owned()]
         };
-        let mut rights: Vec<Right> = Vec::new();
+        let mut rights: Vec<TimedRight> = Vec::new();
         for (state, at) in self.states.each() {
             let verdict = self.policy.decide(&names, action, self.resource, at);
             let ruling = self.policy.ruling_of(&verdict);
@@ -180,7 +180,7 @@ impl<'a> RightsSearch<'a> {
             }
             let known = rights.iter().position(|right| right.with == ruling.with);
             let place = known.unwrap_or_else(|| {
-                rights.push(Right {
+                rights.push(TimedRight {
                     states: self.states.none().clone(),
                     with: ruling.with.clone(),
                     rules: BTreeSet::new(),

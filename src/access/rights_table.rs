@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::policy::Policy;
-use super::rights::{NameRights, Right, RightsSearch, people, roles};
+use super::rights::{NameRights, RightsSearch, TimedRight, people, roles};
 use super::states::{StateSet, States};
 use super::who::is_within;
 use crate::domain::access::GUEST;
@@ -107,8 +107,8 @@ pub(super) fn table(policy: &Policy, resource: &Resource, actions: &[Action], no
     }
 }
 
-fn cell(search: &RightsSearch<'_>, states: &States, rights: &[Right]) -> Vec<AllowedTime> {
-    let time = |right: &Right| AllowedTime {
+fn cell(search: &RightsSearch<'_>, states: &States, rights: &[TimedRight]) -> Vec<AllowedTime> {
+    let time = |right: &TimedRight| AllowedTime {
         when: search.windows(right),
         is_always: right.states == *states.all(),
         with: right.with.clone(),
@@ -129,7 +129,7 @@ fn draft(subject: String, rights: NameRights) -> Draft {
 }
 
 fn shape(rights: &NameRights) -> Shape {
-    let of_action = |own: &Vec<Right>| {
+    let of_action = |own: &Vec<TimedRight>| {
         let mut shape: Vec<(StateSet, Vec<String>)> = own
             .iter()
             .map(|right| (right.states.clone(), right.with.clone()))

@@ -5,8 +5,8 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::explain::Ruling;
-use super::opened::PolicyQuestion;
 use super::policy::Policy;
+use super::question::PolicyQuestion;
 use crate::domain::calendar::beginning;
 use crate::domain::{Action, Instant, Resource};
 

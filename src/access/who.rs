@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::policy::Policy;
-use super::rights::{Right, RightsSearch, people};
+use super::rights::{RightsSearch, TimedRight, people};
 use super::states::States;
 use crate::domain::access::GUEST;
 use crate::domain::{Action, Instant, PolicyLine, Resource};
@@ -59,13 +59,13 @@ pub(super) fn who(policy: &Policy, resource: &Resource, actions: &[Action], now:
 }
 
 /// Whether everybody has these rights.
-pub(super) fn is_within(own: &[Right], of_all: &[Right]) -> bool {
-    let is_known = |right: &Right| of_all.iter().any(|of_all| right.is_part_of(of_all));
+pub(super) fn is_within(own: &[TimedRight], of_all: &[TimedRight]) -> bool {
+    let is_known = |right: &TimedRight| of_all.iter().any(|of_all| right.is_part_of(of_all));
     own.iter().all(is_known)
 }
 
-fn told(search: &RightsSearch<'_>, who: &str, action: Action, rights: &[Right]) -> Vec<Holder> {
-    let holder = |right: &Right| Holder {
+fn told(search: &RightsSearch<'_>, who: &str, action: Action, rights: &[TimedRight]) -> Vec<Holder> {
+    let holder = |right: &TimedRight| Holder {
         who: who.to_owned(),
         action,
         windows: search.windows(right),
