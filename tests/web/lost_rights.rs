@@ -3,7 +3,7 @@
 
 use deployer::app::tokens;
 use deployer::domain::{Actor, DeploymentState, TokenScope, User};
-use deployer::store::{AuditFilter, Page, audit, deployments, users};
+use deployer::store::{AuditFilter, Page, audit, deployments, environments, users};
 use reqwest::{Client, RequestBuilder};
 
 use super::support::{PASSWORD, TestSite, browser, operator};
@@ -59,10 +59,16 @@ impl Ground {
         for name in ["dora", "boss"] {
             site.add_user(name).await;
         }
-        let (shop, places) = project(&site, "shop", &["dev", "prod"]).await;
+        let (shop, mut places) = project(&site, "shop", &["dev", "prod"]).await;
+        let tx = change(&site.store).await;
+        for (position, place) in (1..).zip(&mut places) {
+            place.position = position;
+            environments::update(&tx, place).await.unwrap();
+        }
+        bring_in(tx).await;
         past(
             &site,
-            vec![(asked(&shop, &places[0], 1), DeploymentState::Failed)],
+            vec![(asked(&shop, &places[0], 1), DeploymentState::Succeeded)],
         )
         .await;
         for (number, state) in [(2, DeploymentState::Awaiting), (3, DeploymentState::Scheduled)] {

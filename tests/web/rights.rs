@@ -165,7 +165,8 @@ async fn filled(account: &str) -> TestSite {
     let tx = crate::support::store::change(&site.store).await;
     let cluster = crate::support::store::cluster("web", &[host]);
     let cluster = clusters::insert(&tx, &cluster).await.unwrap();
-    for place in &mut places {
+    for (position, place) in (1..).zip(&mut places) {
+        place.position = position;
         place.clusters = vec![cluster.id];
         environments::update(&tx, place).await.unwrap();
     }
