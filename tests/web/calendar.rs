@@ -163,7 +163,7 @@ async fn a_feed_takes_a_token_that_only_views_in_its_address() {
     let site = &mut ground.site;
     let views_only = token_of(site, "rita", views()).await;
     let may_all = token_of(site, "hans", TokenScope::default()).await;
-    let get = |path: String| async { Client::new().get(path).send().await.unwrap() };
+    let get = |path: String| async move { Client::new().get(path).send().await.unwrap() };
     let address = format!("{}/calendar.ics?token={views_only}", site.url);
     let feed = get(address.clone()).await;
     assert_eq!(feed.status(), 200);

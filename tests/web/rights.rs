@@ -26,7 +26,7 @@ g3, vault, projects:closed
 p, hans, vault, *, configure, always, allow
 p, boss, *, *, impersonate, always, allow";
 /// In the order of the columns.
-const ROLES: [(&str, &str); 6] = [
+static ROLES: [(&str, &str); 6] = [
     ("guest", "guest"),
     ("viewer", "rita"),
     ("developer", "dora"),
@@ -48,7 +48,7 @@ enum LoginKind {
     Impersonated,
 }
 
-const KINDS: [LoginKind; 4] = [
+static KINDS: [LoginKind; 4] = [
     LoginKind::Session,
     LoginKind::Token,
     LoginKind::NarrowToken,
