@@ -6,7 +6,7 @@
 //! - `2` answered, `3` led elsewhere, `i` the input was refused, so the door stood open;
 //! - `f` forbidden, `n` not found, `l` the login was refused.
 //!
-//! `RENEW_GOLDEN=1` writes the table anew; whoever does so reads the difference.
+//! A test that fails says where the new table is; whoever copies it here reads the difference.
 
 use deployer::app::tokens;
 use deployer::domain::{Action, Actor, DeploymentState, TokenScope};
@@ -38,6 +38,8 @@ static ROLES: [(&str, &str); 6] = [
 const AT_ONCE: usize = 4;
 /// How long all of it may take.
 const TIME: std::time::Duration = std::time::Duration::from_secs(60);
+/// The table as it came out last.
+const NEW: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/rights.golden");
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/web/rights.golden");
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,9 +104,6 @@ async fn every_route_answers_every_role_and_kind_of_login_as_the_table_says() {
             cells.join(" ").trim_end()
         ));
     }
-    if std::env::var_os("RENEW_GOLDEN").is_some() {
-        std::fs::write(GOLDEN, &table).unwrap();
-    }
     let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
     let beside = |one: &str, other: &str| -> Vec<String> {
         one.lines()
@@ -113,9 +112,10 @@ async fn every_route_answers_every_role_and_kind_of_login_as_the_table_says() {
             .collect()
     };
     let (new, gone) = (beside(&table, &golden), beside(&golden, &table));
+    std::fs::write(NEW, &table).unwrap();
     assert!(
         new.is_empty() && gone.is_empty(),
-        "rights.golden does not say so (if it is meant, RENEW_GOLDEN=1): {new:#?}\ninstead of {gone:#?}"
+        "rights.golden does not say so (if it is meant: cp {NEW} {GOLDEN}): {new:#?}\ninstead of {gone:#?}"
     );
     assert!(begun.elapsed() < TIME, "{:?}", begun.elapsed());
 }
