@@ -2,7 +2,7 @@
 //!
 //! The gate makes one [`Principal`] for each request, before anything else looks at it. A request
 //! proves its sender in one way only: if it has an `Authorization` header, that is an API token or the
-//! request is refused, and cookies are ignored.
+//! request is refused, and cookies are ignored. The calendar feed alone takes a token in its address.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -14,6 +14,7 @@ use tower_sessions::Session;
 use super::session;
 use super::settings::Settings;
 use super::site::Site;
+use super::urls;
 use crate::app::logins;
 use crate::app::tokens::{self, TokenHolder};
 use crate::config::Network;
@@ -76,6 +77,17 @@ impl Principal {
             return Err(Error::invalid(
                 "X-Impersonate-Username needs an API token in the Authorization header. Nothing was done.",
             ));
+        }
+        if let Some(secret) = feed_secret(request) {
+            let holder = site.tokens.holder(&site.app, &secret, (&address, None)).await?;
+            // An address is kept by calendar programs and logged by proxies.
+            if !holder.only_views() {
+                return Err(Error::new(
+                    ErrorKind::Forbidden,
+                    "The address of a calendar takes an API token whose scope is the action “view” alone.",
+                ));
+            }
+            return Ok(Self::by_token(holder));
         }
         let known = of_session(site, session, &address, now).await?;
         Ok(known.unwrap_or_else(|| Self::guest(&address)))
@@ -187,6 +199,17 @@ async fn of_session(
 /// Whether a request has an `Authorization` header.
 pub fn has_authorization(headers: &HeaderMap) -> bool {
     headers.contains_key(header::AUTHORIZATION)
+}
+
+/// The API token in the address of the calendar feed, as calendar programs send no headers. No other address
+/// takes one.
+pub fn feed_secret(request: &Request) -> Option<String> {
+    if request.uri().path() != urls::calendar_feed() || has_authorization(request.headers()) {
+        return None;
+    }
+    let pairs = url::form_urlencoded::parse(request.uri().query()?.as_bytes());
+    let mut secrets = pairs.filter(|(name, _)| name == "token");
+    secrets.next().map(|(_, secret)| secret.into_owned())
 }
 
 /// The secret of the one `Authorization: Bearer …` that a request has.

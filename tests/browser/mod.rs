@@ -5,6 +5,7 @@ mod acts;
 mod deployment;
 mod finding;
 mod kept;
+mod questions;
 mod rollouts;
 mod support;
 mod tabs;

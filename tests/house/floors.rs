@@ -58,6 +58,7 @@ pub const ROOMS: &[Room] = &[
                 "kept",
                 "principal",
                 "visitor",
+                "zone",
                 "frame",
                 "errors",
                 "assets",

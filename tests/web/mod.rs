@@ -3,13 +3,17 @@
 mod abuse;
 mod areas;
 mod away;
+mod calendar;
 mod connections;
 mod doors;
 mod floods;
 mod forms;
 mod kept;
 mod logins;
+mod lost_rights;
 mod matrix;
+mod questions;
+mod rights;
 mod second_factor;
 mod sessions;
 mod shell;
