@@ -24,6 +24,7 @@ pub mod live_release;
 pub mod locks;
 pub mod logins;
 pub mod naming;
+pub mod outside;
 pub mod overview;
 pub mod passwords;
 pub mod places;
@@ -45,6 +46,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use self::audit::heads::{self, LastComparison};
+use self::outside::ways::Outside;
 use self::refusals::{Refusals, Refused};
 use crate::access::{Access, Permit};
 use crate::clock::Clock;
@@ -87,6 +89,8 @@ pub struct App {
     /// Held while the audit log is verified, which reads all of it.
     verifying: Arc<tokio::sync::Mutex<()>>,
     comparison: Arc<LastComparison>,
+    /// The ways to log in from outside.
+    outside: Arc<Outside>,
     /// Whether refusals are recorded: not where a page only finds out what it may offer.
     acts: bool,
 }
@@ -104,6 +108,7 @@ impl App {
             config,
         } = parts;
         Self {
+            outside: Arc::new(Outside::of(&config)),
             store,
             access,
             mirrors,

@@ -2,11 +2,12 @@
 //!
 //! It is asked when a scheduled time has come, before servers are touched, after every pause and before
 //! an automatic rollback. What was true at the request does not count: the accounts have to exist and
-//! be enabled, that of the approver too, and API tokens must not be revoked; policy decides by the present
+//! be enabled, that of the approver too, and API tokens must not be revoked; groups must still be theirs; policy decides by the present
 //! names of project and environment, within the scope of the token, and takes the second person that it takes
 //! now; and a lock stops the deployment unless its override is newer and whoever requested it may still lift
 //! the lock.
 
+use super::groups::{self, Grouped};
 use super::shared::EngineParts;
 use crate::access::Access;
 use crate::domain::access::{AUTO, GUEST};
@@ -119,9 +120,14 @@ async fn decide(
         return Ok(Permission::Refused(why.to_owned()));
     };
     let resource = Resource::Environment(project.name.to_string(), environment.name.to_string());
+    let Grouped { actor, lacks } = &groups::grouped(parts, actor, now).await?;
+    let because = |why: String| match lacks {
+        Some(lacks) => Permission::Refused(format!("{why} {lacks}")),
+        None => Permission::Refused(why),
+    };
     let permit = match access.permit(actor, action, &resource, now) {
         Ok(permit) => permit,
-        Err(refusal) => return Ok(Permission::Refused(refusal.sentence())),
+        Err(refusal) => return Ok(because(refusal.sentence())),
     };
     // An automatic rollback is allowed with its deployment, and is not what the strategy and the
     // approval were for.
@@ -129,7 +135,7 @@ async fn decide(
         if deployment.strategy.is_some()
             && let Err(refusal) = access.permit(actor, Action::Configure, &resource, now)
         {
-            return Ok(Permission::Refused(refusal.sentence()));
+            return Ok(because(refusal.sentence()));
         }
         if let Some(why) = approval_refusal(parts, deployment, &resource).await? {
             return Ok(Permission::Refused(why));

@@ -10,6 +10,7 @@ mod forms;
 mod kept;
 mod logins;
 mod matrix;
+pub mod outside;
 mod second_factor;
 mod sessions;
 mod shell;

@@ -13,6 +13,7 @@ pub mod health;
 pub mod history;
 pub mod locks;
 pub mod login;
+pub mod login_with;
 pub mod overview;
 pub mod preferences;
 pub mod profile;
