@@ -182,7 +182,7 @@ impl OidcProvider {
     ) -> Result<Claims, Error> {
         let metadata = self.metadata(now).await?;
         let client = client!(self, &*metadata);
-        let ask = Asker::new(&self.options)?.function();
+        let ask = Asker::new(self.options.certificates.as_deref())?.function();
         let exchange = client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .map_err(|cause| Error::Unusable(cause.to_string()))?;
@@ -260,7 +260,7 @@ impl OidcProvider {
         let client = client!(self, metadata);
         let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
         let subject = SubjectIdentifier::new(subject.to_owned());
-        let ask = Asker::new(&self.options)?.function();
+        let ask = Asker::new(self.options.certificates.as_deref())?.function();
         let request = client
             .user_info(token.clone(), Some(subject))
             .map_err(|cause| Error::Unusable(cause.to_string()))?;
@@ -316,7 +316,7 @@ impl OidcProvider {
     async fn discover(&self) -> Result<Metadata, Error> {
         let issuer = IssuerUrl::new(self.options.issuer.clone());
         let issuer = issuer.map_err(|cause| Error::Misconfigured(cause.to_string()))?;
-        let ask = Asker::new(&self.options)?.function();
+        let ask = Asker::new(self.options.certificates.as_deref())?.function();
         let found = Metadata::discover_async(issuer, &ask).await;
         found.map_err(error::of_discovery)
     }

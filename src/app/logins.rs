@@ -5,8 +5,8 @@
 //! down before any check, including attempts to change a password. A browser that logged in gets a mark that
 //! lets it through next time; the mark is derived from the password's hash, so it expires with the password
 //! and nothing has to be stored. Where the account has a second factor, a right password is half a login: `code`
-//! takes the code. What others say about somebody comes in by `from_outside`. The audit log has every login; of failures of one origin it has the first, and those that
-//! follow within the hour as a count (`refusals`).
+//! takes the code. What others say about somebody comes in by `from_outside`. The audit log has every login; of
+//! failures of one origin it has the first, and those that follow within the hour as a count (`refusals`).
 
 pub mod code;
 mod from_outside;

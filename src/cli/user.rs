@@ -206,15 +206,7 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
             password,
             keeping,
             config,
-        } => {
-            let store = data::open_current(&config.load()?).await?;
-            store::users::by_name(&store, &name).await?;
-            let secret = password.get()?;
-            let (operator, keeping) = (data::operator(), keeping.keeping());
-            let user = accounts::set_password(&store, &operator, &name, secret.clone(), keeping).await?;
-            say(format_args!("User “{}” has a new password.", user.name));
-            password.tell(&secret);
-        }
+        } => change_password(&name, &password, &keeping, &config).await?,
         UserCommand::List { config } => list(&config).await?,
         UserCommand::Disable { name, config } => switch(&name, &config, true).await?,
         UserCommand::Logout { name, config } => {
@@ -251,6 +243,22 @@ async fn add(new: NewUser, password: &PasswordArgs, config: &ConfigArgs) -> Resu
         "User “{}” was added. The policy says what they may do.",
         user.name
     ));
+    password.tell(&secret);
+    Ok(())
+}
+
+async fn change_password(
+    name: &str,
+    password: &PasswordArgs,
+    keeping: &KeepingArgs,
+    config: &ConfigArgs,
+) -> Result<(), CommandFailure> {
+    let store = data::open_current(&config.load()?).await?;
+    store::users::by_name(&store, name).await?;
+    let secret = password.get()?;
+    let (operator, keeping) = (data::operator(), keeping.keeping());
+    let user = accounts::set_password(&store, &operator, name, secret.clone(), keeping).await?;
+    say(format_args!("User “{}” has a new password.", user.name));
     password.tell(&secret);
     Ok(())
 }

@@ -13,8 +13,8 @@ use crate::store::{identities, users};
 /// Somebody with the groups that still count.
 pub(super) struct Grouped {
     pub actor: Actor,
-    /// Why others do not, as a sentence.
-    pub lacks: Option<String>,
+    /// Why others do not, as a sentence after another one; empty where all do.
+    pub lacks: String,
 }
 
 /// `actor` with the groups that count at `now`.
@@ -25,7 +25,7 @@ pub(super) async fn grouped(parts: &EngineParts, actor: &Actor, now: Instant) ->
     if actor.groups.is_empty() {
         return Ok(Grouped {
             actor: actor.clone(),
-            lacks: None,
+            lacks: String::new(),
         });
     }
     let known = match if_found(users::by_name(&parts.store, &actor.name).await)? {
@@ -50,13 +50,13 @@ fn judged(actor: &Actor, known: &[Identity], max_age: Duration, now: Instant) ->
         .collect();
     let name = &actor.name;
     let lacks = match (gone.as_slice(), fresh.is_empty()) {
-        ([], _) => None,
-        (_, true) => Some(format!(
-            "The groups of {name} were told too long ago to count: they count for {}. {name} has to log in again, or \
+        ([], _) => String::new(),
+        (_, true) => format!(
+            " The groups of {name} were told too long ago to count: they count for {}. {name} has to log in again, or \
              somebody else who may has to go on with it.",
             spelled(max_age)
-        )),
-        ([one], false) => Some(format!("{name} is no longer in the group {one}.")),
+        ),
+        ([one], false) => format!(" {name} is no longer in the group {one}."),
         (several, false) => {
             let several: Vec<&str> = several.iter().map(|one| one.as_str()).collect();
             Some(format!(
@@ -110,7 +110,7 @@ mod tests {
         let now = "2026-11-29T10:00:00Z".parse().unwrap();
         let judge = |known: &[Identity]| {
             let Grouped { actor, lacks } = judged(&ann, known, day, now);
-            (actor.groups.join(" "), lacks.unwrap_or_default())
+            (actor.groups.join(" "), lacks.trim().to_owned())
         };
         let both = told(
             LoginProvider::Plugin,

@@ -1,15 +1,17 @@
 //! Requests of the protocol over our client, and what tokens hold.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
 use openidconnect::{HttpRequest, HttpResponse, http};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{Claims, Error, OidcOptions};
+use super::error::Error;
 use crate::http::{self as client, Client, Guard, Limits, Proxies, Request, Tls};
 
 /// A request on its way.
@@ -22,12 +24,12 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// For the provider of `options`.
+    /// One that trusts the system's certificates and those of the file.
     ///
     /// # Errors
     /// When the file of its certificates cannot be used.
-    pub fn new(options: &OidcOptions) -> Result<Self, Error> {
-        let tls = Tls::of_system(options.certificates.as_deref());
+    pub fn new(certificates: Option<&Path>) -> Result<Self, Error> {
+        let tls = Tls::of_system(certificates);
         let tls = tls.map_err(|cause| Error::Misconfigured(cause.to_string()))?;
         Ok(Self {
             client: Client::new(tls, Guard::open(), Proxies::default()),
@@ -78,7 +80,7 @@ impl Asker {
 ///
 /// # Errors
 /// [`Error::Unusable`].
-pub(super) fn payload(token: &str) -> Result<Claims, Error> {
+pub(super) fn payload(token: &str) -> Result<Map<String, Value>, Error> {
     let unusable = || Error::Unusable("its ID token cannot be read".to_owned());
     let part = token.split('.').nth(1).ok_or_else(unusable)?;
     let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| unusable())?;

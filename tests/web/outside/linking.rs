@@ -5,8 +5,20 @@ use deployer::app::outside::links;
 use deployer::domain::LoginProvider;
 
 use super::super::support::{PASSWORD, operator};
-use super::with_provider;
+use super::{Stage, with_provider};
 use crate::support::oidc::Provider;
+
+/// The answer to the form `act` about bob, with this subject at the provider `issuer`.
+async fn sent(stage: &Stage, issuer: &str, (act, subject): (&str, &str)) -> reqwest::Response {
+    let token = stage.site.token("/admin/users/bob").await;
+    let form = [
+        ("csrf", token.as_str()),
+        ("provider", issuer),
+        ("subject", subject),
+    ];
+    let address = format!("{}/admin/users/bob/{act}", stage.site.url);
+    stage.site.browser.post(address).form(&form).send().await.unwrap()
+}
 
 #[tokio::test]
 async fn a_linked_account_is_entered_and_its_sessions_end_with_the_link() {
@@ -18,25 +30,19 @@ async fn a_linked_account_is_entered_and_its_sessions_end_with_the_link() {
     stage.site.log_in("admin", PASSWORD).await;
     let page = stage.site.get("/admin/users/bob").await.text().await.unwrap();
     assert!(page.contains("Example &#38; Sons</option>"), "{page}");
-    let send = async |act: &str, subject: &str| {
-        let token = stage.site.token("/admin/users/bob").await;
-        let form = [
-            ("csrf", token.as_str()),
-            ("provider", provider.issuer()),
-            ("subject", subject),
-        ];
-        let request = stage
-            .site
-            .browser
-            .post(format!("{}/admin/users/bob/{act}", stage.site.url));
-        request.form(&form).send().await.unwrap()
-    };
-    let empty = send("link", "").await;
+    let empty = sent(&stage, provider.issuer(), ("link", "")).await;
     assert_eq!(empty.status(), 422);
     let page = empty.text().await.unwrap();
     assert!(page.contains("Write what the other side calls them"), "{page}");
-    assert_eq!(send("link", "id-7").await.status(), 303);
-    assert_eq!(send("link", "id-7").await.status(), 422, "twice");
+    assert_eq!(
+        sent(&stage, provider.issuer(), ("link", "id-7")).await.status(),
+        303
+    );
+    assert_eq!(
+        sent(&stage, provider.issuer(), ("link", "id-7")).await.status(),
+        422,
+        "twice"
+    );
     let admin = std::mem::replace(&mut stage.site.browser, visitor);
     assert_eq!(stage.log_in_at(&provider).await.status(), 303);
     let page = stage.site.get("/profile").await.text().await.unwrap();
@@ -54,20 +60,10 @@ async fn a_linked_account_is_entered_and_its_sessions_end_with_the_link() {
     let page = stage.site.get("/profile").await.text().await.unwrap();
     assert!(page.contains("Log in again") && page.contains(">ops<"), "{page}");
     let visitor = std::mem::replace(&mut stage.site.browser, admin);
-    let send = async |act: &str, subject: &str| {
-        let token = stage.site.token("/admin/users/bob").await;
-        let form = [
-            ("csrf", token.as_str()),
-            ("provider", provider.issuer()),
-            ("subject", subject),
-        ];
-        let request = stage
-            .site
-            .browser
-            .post(format!("{}/admin/users/bob/{act}", stage.site.url));
-        request.form(&form).send().await.unwrap()
-    };
-    assert_eq!(send("unlink", "id-7").await.status(), 303);
+    assert_eq!(
+        sent(&stage, provider.issuer(), ("unlink", "id-7")).await.status(),
+        303
+    );
     let told = stage.told().await;
     let issuer = provider.issuer();
     assert_eq!(

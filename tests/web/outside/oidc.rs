@@ -80,13 +80,17 @@ async fn a_provider_lets_somebody_in_who_gets_an_account_with_the_groups_that_ar
     ] {
         assert!(page.contains(wanted), "{wanted}: {page}");
     }
+    recorded(&stage, provider.issuer()).await;
+}
+
+/// What is known of olga after her login.
+async fn recorded(stage: &Stage, issuer: &str) {
     let user = users::by_name(&stage.site.store, "olga").await.unwrap();
     assert_eq!(
         (user.email.as_str(), user.has_password),
         ("olga@example.org", false)
     );
     let told = stage.told().await;
-    let issuer = provider.issuer();
     assert_eq!(told[0], format!("olga logged in with {issuer} from 127.0.0.1."));
     assert_eq!(
         told[1],

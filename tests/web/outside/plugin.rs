@@ -81,6 +81,11 @@ async fn the_plugin_is_asked_about_whoever_has_no_password_here() {
         lines,
         "bob's password is nobody else's business"
     );
+}
+
+#[tokio::test]
+async fn a_plugin_in_trouble_lets_nobody_in_and_finds_nothing_of_ours() {
+    let stage = with_plugin().await;
     for (name, status, said) in [
         ("nobody", 422, "Wrong name or password."),
         ("rude", 422, "Wrong name or password."),
