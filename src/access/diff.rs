@@ -10,52 +10,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 
 use super::describe::Windows;
-use super::grid::{Grid, NOWHERE, OTHER, Spot, WorkedAnswer, crossed};
+use super::grid::{Grid, NOWHERE, OTHER, Spot, crossed};
 use super::places::places;
 use super::policy::Policy;
 use super::rule::Rule;
+use super::seconds::{second_shifts, seconded_by};
+use super::shift::{Shift, shifts};
 use super::states::{StateSet, States};
 use super::who::people;
 use crate::domain::access::GUEST;
 use crate::domain::calendar::{FREEZE, ONE_FREEZE};
 use crate::domain::{Action, Instant};
-
-/// What becomes of a right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Shift {
-    /// Allowed now.
-    Gained,
-    /// Allowed now without the second person that it took.
-    Eased,
-    /// Not denied any more: whoever has it by another name may use it.
-    Freed,
-    /// Not allowed any more.
-    Lost,
-    /// Only with a second person now.
-    Tightened,
-    /// Denied now, also to whoever has it by another name.
-    Denied,
-}
-
-impl Shift {
-    /// Whether somebody may more than before.
-    pub fn is_gain(self) -> bool {
-        matches!(self, Self::Gained | Self::Eased | Self::Freed)
-    }
-
-    /// In one word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Gained => "gained",
-            Self::Eased => "eased",
-            Self::Freed => "freed",
-            Self::Lost => "lost",
-            Self::Tightened => "tightened",
-            Self::Denied => "denied",
-        }
-    }
-}
 
 /// A difference between two policies: the same for some people, actions and places.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -186,11 +151,17 @@ impl<'a> PolicyComparison<'a> {
 
     /// Whether the rules for `name` mean something else in each policy.
     fn may_differ(&self, name: &str) -> bool {
-        let meant = |grid: &Grid<'_>, meanings: &[usize]| {
-            let rules = grid.rules_of(name).into_iter();
-            rules
-                .filter_map(|rule| meanings.get(rule).copied())
-                .collect::<BTreeSet<usize>>()
+        let meant = |grid: &Grid<'a>, meanings: &[usize]| {
+            let meaning = |rule: usize| meanings.get(rule).copied();
+            let own = grid.rules_of(name).into_iter().filter_map(meaning);
+            let seconded = seconded_by(grid, name).into_iter().filter_map(|rule| {
+                let subject = grid.rules().get(rule)?.subject.as_str();
+                Some((subject, meaning(rule)?))
+            });
+            (
+                own.collect::<BTreeSet<usize>>(),
+                seconded.collect::<BTreeSet<(&str, usize)>>(),
+            )
         };
         let [old, new] = &self.meanings;
         meant(&self.old, old) != meant(&self.new, new)
@@ -199,26 +170,41 @@ impl<'a> PolicyComparison<'a> {
     /// Where both differ for `name`, and in which states.
     pub fn cells(&self, name: &str) -> Cells<'_> {
         let (old_rules, new_rules) = (self.old.rules_of(name), self.new.rules_of(name));
+        let old_seconded = seconded_by(&self.old, name);
+        let new_seconded = seconded_by(&self.new, name);
         let mut spots = self.old.spots(&old_rules);
         spots.extend(self.new.spots(&new_rules));
+        for (grid, seconded) in [(&self.old, &old_seconded), (&self.new, &new_seconded)] {
+            if !seconded.is_empty() {
+                spots.extend(grid.spots(seconded));
+            }
+        }
         // One policy may name the project of a difference, and the other one its environment.
         let spots = crossed(&spots);
         let mut differing = BTreeMap::new();
         for &spot in &spots {
             let old_here = about(&self.old, &old_rules, spot);
             let new_here = about(&self.new, &new_rules, spot);
+            let old_seconds = about(&self.old, &old_seconded, spot);
+            let new_seconds = about(&self.new, &new_seconded, spot);
+            let mut here = |action, shifts: Vec<(Shift, StateSet)>| {
+                let told = shifts.into_iter().filter(|(_, states)| !states.is_empty());
+                differing.extend(told.map(|(shift, states)| (Cell { spot, action, shift }, states)));
+            };
+            if !old_seconds.is_empty() || !new_seconds.is_empty() {
+                for &action in Action::ALL {
+                    let (old, new) = ((&self.old, &old_seconds[..]), (&self.new, &new_seconds[..]));
+                    here(action, second_shifts(old, new, (spot, action)).into());
+                }
+            }
             if old_here.is_empty() && new_here.is_empty() {
                 continue;
             }
             for &action in Action::ALL {
                 let before = self.old.answer(&old_here, spot, action);
                 let after = self.new.answer(&new_here, spot, action);
-                if before == after {
-                    continue;
-                }
-                let shifts = shifts(&before, &after).into_iter();
-                for (shift, states) in shifts.filter(|(_, states)| !states.is_empty()) {
-                    differing.insert(Cell { spot, action, shift }, states);
+                if before != after {
+                    here(action, shifts(&before, &after));
                 }
             }
         }
@@ -269,8 +255,8 @@ impl<'a> PolicyComparison<'a> {
     /// The windows that describe a difference: of the policy by which it is allowed or denied.
     fn windows(&self, shift: Shift, spot: Spot<'_>) -> Windows {
         let number = match shift {
-            Shift::Gained | Shift::Eased | Shift::Tightened | Shift::Denied => 1,
-            Shift::Freed | Shift::Lost => 0,
+            Shift::Gained | Shift::Eased | Shift::MaySecond | Shift::Tightened | Shift::Denied => 1,
+            Shift::Freed | Shift::Lost | Shift::MaySecondNoMore => 0,
         };
         let resource = spot.resource();
         let calendar = &self.calendars[number].calendar;
@@ -310,43 +296,6 @@ struct Meaning<'a> {
     freezes: Option<(&'a str, Vec<(String, StateSet)>)>,
     deny: bool,
     second: Option<&'a str>,
-}
-
-/// How an answer changes, and in which states.
-fn shifts(before: &WorkedAnswer, after: &WorkedAnswer) -> Vec<(Shift, StateSet)> {
-    let (allowed_before, allowed_after) = (before.allowed(), after.allowed());
-    let mut both = allowed_before.clone();
-    both.keep(&allowed_after);
-    let (mut eased, mut tightened) = (
-        after.alone.without(&before.alone),
-        before.alone.without(&after.alone),
-    );
-    for (second, states) in &after.with {
-        let known = before.with.iter().find(|(one, _)| one == second);
-        let mut new = known.map_or_else(|| states.clone(), |(_, known)| states.without(known));
-        new.take(&before.alone);
-        eased.add(&new);
-    }
-    for (second, states) in &before.with {
-        let known = after.with.iter().find(|(one, _)| one == second);
-        let mut gone = known.map_or_else(|| states.clone(), |(_, known)| states.without(known));
-        gone.take(&after.alone);
-        tightened.add(&gone);
-    }
-    eased.keep(&both);
-    tightened.keep(&both);
-    let mut freed = before.denied.without(&after.denied);
-    freed.take(&allowed_after);
-    let mut denied = after.denied.without(&before.denied);
-    denied.take(&allowed_before);
-    vec![
-        (Shift::Gained, allowed_after.without(&allowed_before)),
-        (Shift::Lost, allowed_before.without(&allowed_after)),
-        (Shift::Eased, eased),
-        (Shift::Tightened, tightened),
-        (Shift::Freed, freed),
-        (Shift::Denied, denied),
-    ]
 }
 
 /// The rules that are about `spot`.

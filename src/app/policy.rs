@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::App;
 use crate::access::{Existing, PolicyFiles, Problem};
 use crate::config::Config;
-use crate::domain::{Action, Actor, Area, Error, Event, EventKind, Resource, Result};
+use crate::domain::{Action, Actor, Area, Error, Event, EventKind, Outcome, Resource, Result};
 use crate::store::policies::{self, PolicyUse};
 use crate::store::{AuditFilter, Change, Page, Right, Store, audit, environments, projects, users};
 use crate::{private, small_file};
@@ -149,7 +149,13 @@ async fn record(app: &App, right: Right, kind: EventKind, before: &PolicyFiles) 
     if is_other {
         keep(app, &change).await?;
     }
-    change.commit(Event::new(kind, detail)).await?;
+    let outcome = match kind {
+        EventKind::PolicyRejected => Outcome::Failed,
+        _ => Outcome::Allowed,
+    };
+    // Whoever asked for it, and by whatever right.
+    let event = Event::new(kind, detail).about(POLICY).ended(outcome);
+    change.commit(event).await?;
     if is_other {
         keep_last_good(app);
     }

@@ -192,7 +192,7 @@ fn compared(old: &str, new: &str) -> Vec<String> {
         let actions: Vec<&str> = one.actions.iter().copied().map(Action::as_str).collect();
         format!(
             "{} {}: {} {} ({})",
-            one.shift.word(),
+            one.shift.words(),
             one.who.join(" "),
             actions.join(" "),
             one.places.join(" "),
@@ -237,4 +237,48 @@ fn a_difference_is_told_in_few_words() {
         "{closed:#?}"
     );
     assert!(!closed.iter().any(|one| one.contains("admin")), "{closed:#?}");
+}
+
+#[test]
+fn who_may_be_the_second_person_is_told() {
+    let line = "p, zoe, shop, prod, deploy, always, allow with role:lead";
+    let leads = |names: &str| {
+        let links = names.split_whitespace();
+        let links: String = links.map(|name| format!("\ng, {name}, role:lead")).collect();
+        format!("{line}{links}")
+    };
+    assert_eq!(
+        compared(&leads("lea"), &leads("lea mallory group:ops")),
+        ["may be the second person group:ops mallory: deploy rollback shop/prod (always)"]
+    );
+    assert_eq!(
+        compared(&leads("lea mallory"), &leads("lea")),
+        ["may not be the second person any more mallory: deploy rollback shop/prod (always)"]
+    );
+    // A role of a role, and a line for other members.
+    assert_eq!(
+        compared(&leads("role:chief"), &format!("{}\ng, mallory, role:chief", leads("role:chief"))),
+        ["may be the second person mallory: deploy rollback shop/prod (always)"]
+    );
+    let by_others = leads("lea").replace("allow with role:lead", "allow with mallory");
+    let told = compared(&leads("lea"), &by_others);
+    let seconds = told.iter().filter(|one| one.contains("second person"));
+    assert_eq!(
+        seconds.collect::<Vec<_>>(),
+        [
+            "may be the second person mallory: deploy rollback shop/prod (always)",
+            "may not be the second person any more lea: deploy rollback shop/prod (always)"
+        ]
+    );
+    // Where nobody else was needed before, whoever is needed now gains nothing; nor do they lose what nobody
+    // needs any more.
+    let alone = line.replace(" with role:lead", "");
+    let told = |old: &str, new: &str| {
+        let mut told = compared(old, new);
+        told.retain(|one| one.contains("second person"));
+        told
+    };
+    let with_lea = |line: &str| format!("{line}\ng, lea, role:lead");
+    assert_eq!(told(&with_lea(&alone), &with_lea(line)), [""; 0]);
+    assert_eq!(told(&with_lea(line), &with_lea(&alone)), [""; 0]);
 }

@@ -43,6 +43,18 @@ const NAMING: [(EventKind, &[&str], Naming); 13] = [
     (EventKind::PolicyRejected, POLICY_LINES, Naming::PolicyLines),
 ];
 
+/// The kinds of events whose details are covered for `actor` where they name what they may not know;
+/// `sees_all`: they may view every project and environment.
+pub(super) fn may_be_covered(app: &App, actor: &Actor, sees_all: bool) -> Vec<EventKind> {
+    let knows_all = |naming: Naming| match naming {
+        Naming::Projects | Naming::Environments => sees_all,
+        Naming::Scope => app.may_read(actor, Area::Users),
+        Naming::PolicyLines => app.may_read(actor, Area::Policy),
+    };
+    let kinds = NAMING.iter().filter(|(_, _, naming)| !knows_all(*naming));
+    kinds.map(|(kind, ..)| *kind).collect()
+}
+
 /// The event without the names of places that `actor` may not view.
 pub(super) fn covered(app: &App, actor: &Actor, mut event: AuditEvent) -> AuditEvent {
     let mut naming = NAMING.iter();

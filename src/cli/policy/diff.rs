@@ -65,7 +65,7 @@ fn print(one: &RightsChange) {
     let sign = if one.shift.is_gain() { '+' } else { '-' };
     say(format_args!(
         "{sign} {}: {} {} ({}) {} [{}]",
-        one.shift.word(),
+        one.shift.words(),
         who.join(", "),
         actions.join(", "),
         one.places.join(", "),

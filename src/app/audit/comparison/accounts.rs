@@ -1,13 +1,13 @@
 //! Compares accounts with the events about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
 use crate::app::passwords;
-use crate::domain::{AuditEvent, EventKind, Instant, Result, User};
+use crate::domain::{AuditEvent, EventKind, Instant, Result, User, UserId};
 use crate::store::audit::AuditReading;
-use crate::store::{Store, users};
+use crate::store::{Store, second_factors, users};
 
 /// What the events say of an account, as far as they say it.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ struct Told {
     display_name: Option<String>,
     /// The digest of its password's hash; `Some(None)`: it has no password.
     password: Option<Option<String>>,
+    /// Since when its second factor counts; `Some(None)`: it has none.
+    second_factor: Option<Option<Instant>>,
 }
 
 impl Told {
@@ -34,6 +36,7 @@ impl Told {
                     email: text(&detail["email"]),
                     display_name: detail.get("display_name").and_then(text),
                     password: detail.get("password_digest").map(text),
+                    second_factor: Some(None),
                 };
             }
             Some(EventKind::UserChanged) => {
@@ -47,8 +50,28 @@ impl Told {
             Some(EventKind::PasswordSet | EventKind::PasswordChanged) => {
                 self.password = detail.get("password_digest").map(text);
             }
+            Some(EventKind::SecondFactorOn) => self.second_factor = Some(Some(event.event.at)),
+            Some(EventKind::SecondFactorOff | EventKind::SecondFactorReset) => self.second_factor = Some(None),
             _ => {}
         }
+    }
+
+    /// What an account's second factor is otherwise; `since`: since when it counts in the database.
+    fn difference_of_factor(&self, user: &User, since: Option<Instant>) -> Option<String> {
+        let logged = self.second_factor?;
+        let second = |at: Option<Instant>| at.map(|at| at.timestamp());
+        let name = &user.name;
+        (second(logged) != second(since)).then(|| match (logged, since) {
+            (Some(_), None) => format!(
+                "The account {name} has a second factor in the audit log, and none in the database: it was removed there."
+            ),
+            (None, _) => format!(
+                "The account {name} has no second factor in the audit log, and one in the database: it was put there."
+            ),
+            (Some(_), Some(_)) => format!(
+                "The account {name}: its second factor is not the one that the audit log says was set up; it was replaced in the database."
+            ),
+        })
     }
 
     /// What an account is otherwise.
@@ -108,6 +131,7 @@ pub async fn differences_of_accounts(store: &Store, forgotten_until: Option<Inst
             account.take(&event);
         }
     }
+    let factors: HashMap<UserId, Instant> = second_factors::confirmed(store).await?.into_iter().collect();
     let mut said = Vec::new();
     for (user, hash) in users::with_password_hashes(store).await? {
         let logged = told
@@ -122,6 +146,7 @@ pub async fn differences_of_accounts(store: &Store, forgotten_until: Option<Inst
             continue;
         }
         said.extend(logged.differences(&user, hash.as_deref()));
+        said.extend(logged.difference_of_factor(&user, factors.get(&user.id).copied()));
     }
     let gone = told.values().filter(|account| account.exists == Some(true));
     said.extend(gone.map(|account| format!("The account {} was removed from the database.", account.name)));
