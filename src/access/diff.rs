@@ -51,6 +51,52 @@ impl PolicyDiff {
     pub fn has_gain(&self) -> bool {
         self.differences.iter().any(|one| one.shift.is_gain())
     }
+
+    /// How many gain and lose, in words, without names: `2 users or groups gain, 1 loses`.
+    pub fn summary(&self) -> String {
+        let those = |is_gain: bool| -> BTreeSet<&str> {
+            let all = self
+                .differences
+                .iter()
+                .filter(|one| one.shift.is_gain() == is_gain);
+            all.flat_map(|one| &one.who).map(String::as_str).collect()
+        };
+        let gaining = counted(&those(true), ["gains", "gain"], "user or group");
+        // The second number is of the same.
+        let is_said = gaining.as_ref().is_some_and(|said| said.contains("group"));
+        let losing = counted(
+            &those(false),
+            ["loses", "lose"],
+            if is_said { "" } else { "user or group" },
+        );
+        let told: Vec<String> = gaining.into_iter().chain(losing).collect();
+        let mut said = match told.is_empty() {
+            true => "nobody gains or loses".to_owned(),
+            false => told.join(", "),
+        };
+        if !self.is_complete {
+            said.push_str("; not everything could be compared");
+        }
+        said
+    }
+}
+
+/// How many `who` are, with what they do: `verbs` of one, and of several. `None`: nobody.
+fn counted(who: &BTreeSet<&str>, [one, several]: [&str; 2], noun: &str) -> Option<String> {
+    let is_everybody = who.contains(GUEST);
+    let others = who.len() - usize::from(is_everybody);
+    let noun = match (noun, others) {
+        ("", _) => String::new(),
+        (noun, 1) => format!(" {noun}"),
+        (_, _) => " users or groups".to_owned(),
+    };
+    Some(match (is_everybody, others) {
+        (false, 0) => return None,
+        (true, 0) => format!("everybody {one}"),
+        (true, others) => format!("everybody and {others}{noun} {several}"),
+        (false, 1) => format!("1{noun} {one}"),
+        (false, others) => format!("{others}{noun} {several}"),
+    })
 }
 
 /// One cell in which two policies differ.
@@ -92,15 +138,22 @@ impl Cells<'_> {
     }
 }
 
-/// Compares the policies `old` and `new` from `now` on.
-pub(super) fn diff(old: &Policy, new: &Policy, is_standard: bool, now: Instant) -> PolicyDiff {
+/// Compares the policies `old` and `new` from `now` on; `None` once `gives_up` says so.
+pub(super) fn diff(
+    (old, new): (&Policy, &Policy),
+    is_standard: bool,
+    now: Instant,
+    gives_up: &dyn Fn() -> bool,
+) -> Option<PolicyDiff> {
     let states = States::of(&[&old.calendar, &new.calendar], now);
-    let comparison = PolicyComparison::new(old, new, &states);
+    let mut comparison = PolicyComparison::new(old, new, &states);
+    comparison.gives_up = gives_up;
     let everybody = comparison.cells(GUEST);
     // The same differences, by whom they are about.
     let mut by_cells: BTreeMap<Cells<'_>, Vec<String>> = BTreeMap::new();
     let names: BTreeSet<String> = people(old).into_iter().chain(people(new)).collect();
-    for name in names.into_iter().filter(|name| comparison.may_differ(name)) {
+    let names = names.into_iter().take_while(|_| !gives_up());
+    for name in names.filter(|name| comparison.may_differ(name)) {
         let mut cells = comparison.cells(&name);
         for (cell, states) in &mut cells.differing {
             // What changes for everybody is told once.
@@ -111,6 +164,9 @@ pub(super) fn diff(old: &Policy, new: &Policy, is_standard: bool, now: Instant) 
         cells.differing.retain(|_, states| !states.is_empty());
         by_cells.entry(cells).or_default().push(name);
     }
+    if gives_up() {
+        return None;
+    }
     by_cells.entry(everybody).or_default().push(GUEST.to_owned());
     let told = by_cells
         .into_iter()
@@ -119,10 +175,10 @@ pub(super) fn diff(old: &Policy, new: &Policy, is_standard: bool, now: Instant) 
     differences.sort_by(|one, other| {
         (one.shift, &one.who, &one.places).cmp(&(other.shift, &other.who, &other.places))
     });
-    PolicyDiff {
+    Some(PolicyDiff {
         differences,
         is_complete: is_standard && states.is_complete,
-    }
+    })
 }
 
 /// Two policies, prepared for being compared.
@@ -133,6 +189,8 @@ pub(super) struct PolicyComparison<'a> {
     calendars: [&'a Policy; 2],
     /// By rule, a number that is the same for rules that mean the same.
     meanings: [Vec<usize>; 2],
+    /// Whether nobody waits for the rest any more: what is found then is not whole.
+    gives_up: &'a dyn Fn() -> bool,
 }
 
 impl<'a> PolicyComparison<'a> {
@@ -146,6 +204,7 @@ impl<'a> PolicyComparison<'a> {
             states,
             calendars: [old, new],
             meanings,
+            gives_up: &|| false,
         }
     }
 
@@ -182,7 +241,7 @@ impl<'a> PolicyComparison<'a> {
         // One policy may name the project of a difference, and the other one its environment.
         let spots = crossed(&spots);
         let mut differing = BTreeMap::new();
-        for &spot in &spots {
+        for &spot in spots.iter().take_while(|_| !(self.gives_up)()) {
             let old_here = about(&self.old, &old_rules, spot);
             let new_here = about(&self.new, &new_rules, spot);
             let old_seconds = about(&self.old, &old_seconded, spot);

@@ -47,6 +47,7 @@ mod rule;
 mod scope;
 mod seconds;
 mod shift;
+mod snapshot;
 mod states;
 mod suspicions;
 #[cfg(test)]
@@ -71,6 +72,7 @@ pub use opened::{OpenedPolicy, PolicyQuestion, names_for};
 pub use permit::Permit;
 pub use problem::{PolicyReport, Problem, Severity};
 pub use shift::Shift;
+pub use snapshot::PolicySnapshot;
 pub use suspicions::is_taken_for;
 pub use week::{DaySpan, DrawnDay};
 pub use who::{Holder, Holders};
@@ -81,8 +83,9 @@ use self::scope::{decide, names_of, narrowing};
 use self::verdict::Verdict;
 use crate::domain::{Action, Actor, Area, Calendar, Instant, PolicyLine, Refusal, Resource};
 
-/// Administrators that are named to whoever sets an installation up.
-const ADMINISTRATORS_SHOWN: usize = 3;
+/// Users that are named who may do something: administrators to whoever sets an installation up, others to whoever
+/// was refused it.
+const HOLDERS_SHOWN: usize = 3;
 /// How many users of a policy are asked about to find them.
 const LOOKED_AT: usize = 500;
 
@@ -196,6 +199,11 @@ impl Access {
     /// The files in force at this moment, as they were read.
     pub fn files(&self) -> PolicyFiles {
         self.policy.read().files.clone()
+    }
+
+    /// The policy in force at this moment.
+    pub fn snapshot(&self) -> PolicySnapshot {
+        PolicySnapshot::new(Arc::clone(&self.policy.read()))
     }
 
     /// The digest of the files in force at this moment.
@@ -342,17 +350,21 @@ impl Access {
 
     /// Some of the users that the policy names and that may administer everything at `at`.
     pub fn administrators(&self, at: Instant) -> Vec<String> {
+        self.some_who_may((Action::Administer, &Resource::Everything), at, |_| true)
+    }
+
+    /// Some of the users that the policy names, that are `known`, and that may do this at `at`.
+    pub fn some_who_may(
+        &self,
+        (action, resource): (Action, &Resource),
+        at: Instant,
+        known: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
         let policy = self.in_force();
-        let users = policy.users().into_iter().take(LOOKED_AT).map(str::to_owned);
-        let may = |name: &String| {
-            self.may(
-                &Actor::user(name, ""),
-                Action::Administer,
-                &Resource::Everything,
-                at,
-            )
-        };
-        users.filter(may).take(ADMINISTRATORS_SHOWN).collect()
+        let users = policy.users().into_iter().filter(|name| known(name));
+        let may = |name: &&str| decide(&policy, &Actor::user(*name, ""), action, resource, at).is_allowed();
+        let found = users.take(LOOKED_AT).filter(may).take(HOLDERS_SHOWN);
+        found.map(str::to_owned).collect()
     }
 
     fn in_force(&self) -> Arc<Policy> {

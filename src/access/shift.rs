@@ -31,10 +31,7 @@ pub enum Shift {
 impl Shift {
     /// Whether somebody may more than before.
     pub fn is_gain(self) -> bool {
-        matches!(
-            self,
-            Self::Gained | Self::Eased | Self::Freed | Self::MaySecond
-        )
+        matches!(self, Self::Gained | Self::Eased | Self::Freed | Self::MaySecond)
     }
 
     /// In a few words.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant as Moment;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use crate::access::{Existing, PolicyFiles, Problem};
+use crate::access::{Existing, PolicyDiff, PolicyFiles, PolicySnapshot, Problem};
 use crate::config::Config;
-use crate::domain::{Action, Actor, Area, Error, Event, EventKind, Outcome, Resource, Result};
+use crate::domain::{Action, Actor, Area, Error, Event, EventKind, Instant, Outcome, Resource, Result};
 use crate::store::policies::{self, PolicyUse};
 use crate::store::{AuditFilter, Change, Page, Right, Store, audit, environments, projects, users};
 use crate::{private, small_file};
@@ -37,6 +38,8 @@ const LAST_GOOD: &str = "policy.last-good.json";
 const LAST_GOOD_BYTES: u64 = 64 << 20;
 /// Events that are looked through for its digest, at a time.
 const EVENTS_AT_ONCE: u64 = 500;
+/// How long two policies are compared for who gains and who loses: nobody waits longer for a page.
+const COMPARING: Duration = Duration::from_secs(3);
 /// Uses of policies that are listed.
 const USES_SHOWN: u64 = 100;
 
@@ -62,7 +65,7 @@ pub async fn reload_for(app: &App, actor: &Actor) -> Result<Vec<Problem>> {
 }
 
 async fn reload_by(app: &App, right: Right) -> Result<Vec<Problem>> {
-    let before = app.access.files();
+    let before = app.access.snapshot();
     let (kind, problems) = read(app).await?;
     record(app, right, kind, &before).await?;
     Ok(problems)
@@ -89,9 +92,9 @@ pub async fn follow(app: App, stop: CancellationToken) {
             continue;
         } else {
             (seen, waits) = (None, 0);
-            let (before, told) = (app.access.files(), app.access.problems());
+            let (before, told) = (app.access.snapshot(), app.access.problems());
             match read(&app).await {
-                Ok((kind, problems)) if app.access.files() != before || problems != told => {
+                Ok((kind, problems)) if app.access.files() != *before.files() || problems != told => {
                     tracing::info!(
                         problems = problems.len(),
                         "the policy files changed and were read"
@@ -130,8 +133,9 @@ async fn read(app: &App) -> Result<(EventKind, Vec<Problem>)> {
 
 /// Records what came of reading the files; `before` is what was in force until then. Keeps what is in force
 /// now, if it is another policy.
-async fn record(app: &App, right: Right, kind: EventKind, before: &PolicyFiles) -> Result<()> {
-    let (files, problems) = (app.access.files(), app.access.problems());
+async fn record(app: &App, right: Right, kind: EventKind, before: &PolicySnapshot) -> Result<()> {
+    let (after, problems) = (app.access.snapshot(), app.access.problems());
+    let (files, old_files) = (after.files(), before.files());
     let told: Vec<String> = problems
         .iter()
         .take(KEPT_PROBLEMS)
@@ -139,11 +143,13 @@ async fn record(app: &App, right: Right, kind: EventKind, before: &PolicyFiles) 
         .collect();
     let mut detail = json!({
         "policy": files.digest(), "problems": told,
-        "added": lines_beside(&files, before), "removed": lines_beside(before, &files),
+        "added": lines_beside(files, old_files), "removed": lines_beside(old_files, files),
     });
-    let is_other = files != *before;
+    let is_other = files != old_files;
     if is_other {
-        detail["before"] = json!(before.digest());
+        detail["before"] = json!(old_files.digest());
+        let compared = rights_between(app, before, &after).await;
+        detail["rights"] = json!(compared.summary());
     }
     let change = app.store.change(right, app.now()).await?;
     if is_other {
@@ -160,6 +166,52 @@ async fn record(app: &App, right: Right, kind: EventKind, before: &PolicyFiles) 
         keep_last_good(app);
     }
     Ok(())
+}
+
+/// What somebody may by one policy and not by another, as far as it was found out.
+#[derive(Debug)]
+pub enum RightsCompared {
+    /// All of it.
+    Found(PolicyDiff),
+    /// It took longer than [`COMPARING`].
+    TookTooLong,
+    /// This version cannot read one of them.
+    Unreadable,
+}
+
+impl RightsCompared {
+    /// How many gain and lose, or why that is not known.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Found(diff) => diff.summary(),
+            Self::TookTooLong => format!(
+                "who gains or loses was not found out within {} s; see “deployer policy diff”",
+                COMPARING.as_secs()
+            ),
+            Self::Unreadable => "one of the policies cannot be read by this version".to_owned(),
+        }
+    }
+}
+
+async fn rights_between(app: &App, old: &PolicySnapshot, new: &PolicySnapshot) -> RightsCompared {
+    let (old, new, now) = (old.clone(), new.clone(), app.now());
+    compared(now, move || Some((old, new))).await
+}
+
+/// Compares two policies on a thread that may block, in [`COMPARING`].
+async fn compared(
+    now: Instant,
+    both: impl FnOnce() -> Option<(PolicySnapshot, PolicySnapshot)> + Send + 'static,
+) -> RightsCompared {
+    let end = Moment::now() + COMPARING;
+    let comparing = tokio::task::spawn_blocking(move || {
+        let Some((old, new)) = both() else {
+            return RightsCompared::Unreadable;
+        };
+        let diff = old.diff(&new, now, &|| Moment::now() >= end);
+        diff.map_or(RightsCompared::TookTooLong, RightsCompared::Found)
+    });
+    comparing.await.unwrap_or(RightsCompared::Unreadable)
 }
 
 /// Keeps the policy in force in the database; the event of the change has its digest.
@@ -240,6 +292,27 @@ pub async fn kept(app: &App, actor: &Actor, digest: &str) -> Result<(PolicyFiles
     let files = policies::files(&app.store, digest).await?;
     let files = files.ok_or_else(|| Error::not_found("policy with this digest"))?;
     Ok((files, policies::uses_of(&app.store, digest, USES_SHOWN).await?))
+}
+
+/// Two policies that were in force, and what they allow differently.
+///
+/// # Errors
+/// As [`kept`].
+pub async fn compare(
+    app: &App,
+    actor: &Actor,
+    (old, new): (&str, &str),
+) -> Result<([PolicyFiles; 2], RightsCompared)> {
+    let (before, _) = kept(app, actor, old).await?;
+    let (after, _) = kept(app, actor, new).await?;
+    let both = [before.clone(), after.clone()];
+    let load = move || {
+        Some((
+            PolicySnapshot::of_files(before)?,
+            PolicySnapshot::of_files(after)?,
+        ))
+    };
+    Ok((both, compared(app.now(), load).await))
 }
 
 /// The lines of a policy that another one does not have, without comments.

@@ -107,7 +107,8 @@ async fn demand_places(change: &Change, scope: &TokenScope, sees: impl Fn(&Resou
         let Some(project) = known.iter().find(|one| one.id == environment.project_id) else {
             continue;
         };
-        let is_meant = scope.projects.is_empty() || scope.projects.iter().any(|name| same(&project.name, name));
+        let is_meant =
+            scope.projects.is_empty() || scope.projects.iter().any(|name| same(&project.name, name));
         let place = Resource::Environment(project.name.to_string(), environment.name.to_string());
         if is_meant && sees(&place) {
             places.push(environment.name);

@@ -8,7 +8,7 @@ use super::access::{Actor, UsedToken};
 use super::kind::Kind;
 use super::names::CommitId;
 pub use super::part::{ServerPart, ServerState};
-use super::pause::{Answer, Approval, PastPause, Pause};
+use super::pause::{Answer, Answered, Approval, PastPause, Pause};
 use super::project::{Environment, Project};
 use super::rollout::Strategy;
 pub use super::standing::Service;

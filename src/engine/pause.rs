@@ -17,8 +17,8 @@ use super::shared::{EngineParts, Shared};
 use super::stop::StopReason;
 use super::words;
 use crate::domain::{
-    Actor, Answer, Answered, Answerer, Chosen, DeploymentState, Event, EventKind, Instant, Pause, PauseReason,
-    PolicyLine, Result,
+    Actor, Answer, Answered, Answerer, Chosen, DeploymentState, Event, EventKind, Instant, Pause,
+    PauseReason, PolicyLine, Result,
 };
 use crate::store::deployments;
 use crate::store::queue::Claimed;

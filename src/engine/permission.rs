@@ -12,8 +12,8 @@ use crate::access::Access;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Actor, Deployment, Environment, Error, Instant, Lock, PolicyLine, Project, Refusal, Resource, Result,
-    UsedToken, if_found,
+    Action, Actor, Deployment, Environment, Error, Instant, Lock, PolicyLine, Project, Refusal, Resource,
+    Result, UsedToken, if_found,
 };
 use crate::store::{Store, environments, locks, projects, tokens, users};
 
@@ -135,7 +135,9 @@ async fn decide(
             return Ok(Permission::Refused(why));
         }
         let approval = deployment.approval.as_ref();
-        let mut behind = [Some(&actor.name), actor.impersonator.as_ref()].into_iter().flatten();
+        let mut behind = [Some(&actor.name), actor.impersonator.as_ref()]
+            .into_iter()
+            .flatten();
         if let Some(approver) = behind.find(|one| approval.is_some_and(|approval| approval.is_by(one))) {
             return Ok(Permission::Refused(format!(
                 "{approver} has approved it, so somebody else has to carry it on."

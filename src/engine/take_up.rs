@@ -21,8 +21,8 @@ use super::steps::{reuse, script};
 use super::stop::{Stop, StopReason};
 use super::turn::WorkTurn;
 use crate::domain::{
-    Answer, Answered, Answerer, Chosen, DeploymentState, Error, ErrorKind, Pause, PauseReason, Plan, Result,
-    ServerId, StepKind,
+    Answer, Answered, Chosen, DeploymentState, Error, ErrorKind, Pause, PauseReason, Plan, Result, ServerId,
+    StepKind,
 };
 use crate::store::deployments;
 use crate::store::queue::Claimed;

@@ -115,7 +115,10 @@ async fn an_archive_without_its_oldest_events_is_told() {
     for gone in [&[1, 2][..], &[0, 1, 2]] {
         std::fs::write(&archive, without(gone)).unwrap();
         let found = prove_archived(&kept, &[&archive]).await;
-        assert!(found.faults.iter().any(|fault| fault.reason.contains(title)), "{found:?}");
+        assert!(
+            found.faults.iter().any(|fault| fault.reason.contains(title)),
+            "{found:?}"
+        );
     }
     std::fs::write(&archive, format!("{text}\n")).unwrap();
     let found = prove_archived(&kept, &[&archive]).await;

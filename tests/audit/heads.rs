@@ -62,7 +62,10 @@ async fn heads_of_other_keys_and_changed_heads_are_told() {
         assert!(found.unusable[0].contains(why), "{found:?}");
         assert!(!found.is_whole() && found.fits(), "{found:?}");
         let verdict = found.verdict();
-        assert!(verdict.contains("none of this log") && !verdict.contains("tampered"), "{verdict}");
+        assert!(
+            verdict.contains("none of this log") && !verdict.contains("tampered"),
+            "{verdict}"
+        );
     };
     is_none_of_ours(&found, "its signature is wrong");
 

@@ -19,15 +19,27 @@ const OF_MEANS: [(&str, &str); 11] = [
         "UPDATE tokens SET revoked_at = 1 WHERE id = 2",
         "its state is not revoked in the audit log, and revoked",
     ),
-    ("UPDATE tokens SET hash = 'x' WHERE id = 2", "its secret is not the one"),
-    ("UPDATE tokens SET expires_at = NULL WHERE id = 2", "the expiry is 2026-11-23"),
-    ("UPDATE tokens SET account = 'bob' WHERE id = 2", "the account is alice"),
+    (
+        "UPDATE tokens SET hash = 'x' WHERE id = 2",
+        "its secret is not the one",
+    ),
+    (
+        "UPDATE tokens SET expires_at = NULL WHERE id = 2",
+        "the expiry is 2026-11-23",
+    ),
+    (
+        "UPDATE tokens SET account = 'bob' WHERE id = 2",
+        "the account is alice",
+    ),
     ("UPDATE tokens SET made_by = 'bob' WHERE id = 2", "its maker is "),
     (
         "UPDATE tokens SET scopes = replace(scopes, 'view', 'deploy') WHERE id = 2",
         "the scope is ",
     ),
-    ("DELETE FROM tokens WHERE id = 2", "token number 2 of alice was removed"),
+    (
+        "DELETE FROM tokens WHERE id = 2",
+        "token number 2 of alice was removed",
+    ),
     (
         "UPDATE tokens SET id = 9 WHERE id = 2",
         "(number 9) is in the database, and was never made",
@@ -56,14 +68,20 @@ async fn with_means() -> Kept {
         },
     };
     for name in ["old", "new"] {
-        tokens::make(store, &operator, "alice", token(name)).await.unwrap();
+        tokens::make(store, &operator, "alice", token(name))
+            .await
+            .unwrap();
     }
     tokens::revoke(store, &operator, None, TokenId(1)).await.unwrap();
     let bob = users::by_name(store, "bob").await.unwrap();
     let right = Right::at_the_gate(&Actor::user("bob", "192.0.2.7"), "user bob");
     let change = store.change(right, after(140)).await.unwrap();
-    second_factors::begin(&change, bob.id, "JBSWY3DPEHPK3PXP").await.unwrap();
-    second_factors::confirm(&change, bob.id, after(140)).await.unwrap();
+    second_factors::begin(&change, bob.id, "JBSWY3DPEHPK3PXP")
+        .await
+        .unwrap();
+    second_factors::confirm(&change, bob.id, after(140))
+        .await
+        .unwrap();
     let on = Event::new(EventKind::SecondFactorOn, serde_json::json!({}));
     change.commit(on.about("user bob")).await.unwrap();
     kept

@@ -257,7 +257,10 @@ fn who_may_be_the_second_person_is_told() {
     );
     // A role of a role, and a line for other members.
     assert_eq!(
-        compared(&leads("role:chief"), &format!("{}\ng, mallory, role:chief", leads("role:chief"))),
+        compared(
+            &leads("role:chief"),
+            &format!("{}\ng, mallory, role:chief", leads("role:chief"))
+        ),
         ["may be the second person mallory: deploy rollback shop/prod (always)"]
     );
     let by_others = leads("lea").replace("allow with role:lead", "allow with mallory");
@@ -281,4 +284,45 @@ fn who_may_be_the_second_person_is_told() {
     let with_lea = |line: &str| format!("{line}\ng, lea, role:lead");
     assert_eq!(told(&with_lea(&alone), &with_lea(line)), [""; 0]);
     assert_eq!(told(&with_lea(line), &with_lea(&alone)), [""; 0]);
+}
+
+#[test]
+fn how_many_gain_and_lose_is_told_without_names() {
+    let opened = |lines: &str| {
+        let policy = format!("{}{lines}\n", shipped(POLICY).unwrap());
+        let dir = directory(&[(POLICY, &policy), (TESTS, "")]);
+        OpenedPolicy::open(Some(dir.path()))
+            .map_err(|report| report.problems)
+            .unwrap()
+    };
+    let reads = |names: &str| -> String {
+        let names = names.split_whitespace();
+        names.map(|name| format!("\ng, {name}, role:reader")).collect()
+    };
+    for (old, new, told) in [
+        ("", "", "nobody gains or loses"),
+        ("", "zoe", "1 user or group gains"),
+        ("zoe ann", "", "2 users or groups lose"),
+        ("zoe", "ann group:b", "2 users or groups gain, 1 loses"),
+        ("", "default", "everybody gains"),
+    ] {
+        let diff = opened(&reads(old)).diff(&opened(&reads(new)), at("2026-11-23 10:00"));
+        assert_eq!(diff.summary(), told);
+    }
+}
+
+#[test]
+fn a_comparison_can_be_given_up() {
+    let snapshot = |lines: &str| {
+        let policy = format!("{}{lines}\n", shipped(POLICY).unwrap());
+        let dir = directory(&[(POLICY, &policy), (TESTS, "")]);
+        Access::load(dir.path()).unwrap().snapshot()
+    };
+    let (old, new) = (snapshot(""), snapshot("g, zoe, role:reader"));
+    let now = at("2026-11-23 10:00");
+    assert_eq!(old.diff(&new, now, &|| true), None);
+    assert_eq!(
+        old.diff(&new, now, &|| false).unwrap().summary(),
+        "1 user or group gains"
+    );
 }

@@ -47,7 +47,7 @@ fn every_file_that_is_read_is_followed() {
     std::fs::write(dir.path().join("days~"), holidays).unwrap();
     let access = Access::load(dir.path()).unwrap();
     assert_eq!(access.stamp(), access.stamp_read());
-    let mut change = |file: &str, act: &dyn Fn(&std::path::Path)| {
+    let change = |file: &str, act: &dyn Fn(&std::path::Path)| {
         act(&dir.path().join(file));
         assert_ne!(access.stamp(), access.stamp_read(), "{file}");
         let read = access.reload();

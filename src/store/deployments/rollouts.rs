@@ -11,8 +11,8 @@ use super::super::{Change, Journal, Reader};
 use super::{batch_of, by_id, from_row, opt_json};
 use crate::domain::rollout::Slot;
 use crate::domain::{
-    Answered, Answerer, Approval, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant, Kind,
-    PastPause, Pause, Plan, PolicyLine, Result, ServerId, Service, ServiceBefore,
+    Answered, Answerer, Approval, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant,
+    Kind, PastPause, Pause, Plan, PolicyLine, Result, ServerId, Service, ServiceBefore,
 };
 
 /// What will be done, or was: `None` before there is a plan.

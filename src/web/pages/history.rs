@@ -140,7 +140,9 @@ fn csv_line(one: &Deployment, contradictions: &[Contradiction]) -> String {
     let changed: Vec<String> = contradictions.iter().map(Contradiction::sentence).collect();
     let time = |at: Option<Instant>| at.map(|at| crate::web::format::iso(&at)).unwrap_or_default();
     let approval = one.approval.as_ref();
-    let approved_at = approval.and_then(|approval| approval.given.as_ref()).map(|(_, at)| *at);
+    let approved_at = approval
+        .and_then(|approval| approval.given.as_ref())
+        .map(|(_, at)| *at);
     let line = |line: Option<&PolicyLine>| line.map(ToString::to_string).unwrap_or_default();
     let taken = one.taken_over();
     let cells = [

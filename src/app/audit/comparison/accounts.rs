@@ -51,7 +51,9 @@ impl Told {
                 self.password = detail.get("password_digest").map(text);
             }
             Some(EventKind::SecondFactorOn) => self.second_factor = Some(Some(event.event.at)),
-            Some(EventKind::SecondFactorOff | EventKind::SecondFactorReset) => self.second_factor = Some(None),
+            Some(EventKind::SecondFactorOff | EventKind::SecondFactorReset) => {
+                self.second_factor = Some(None)
+            }
             _ => {}
         }
     }

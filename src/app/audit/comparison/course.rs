@@ -74,7 +74,10 @@ fn of_approval(one: &Deployment, events: &[AuditEvent], request: &AuditEvent) ->
     let logged = logged.or_else(|| approved_before(detail));
     let stored = one.approval.as_ref().and_then(|approval| approval.given.clone());
     let name = |given: &Option<(String, Instant)>| given.as_ref().map(|(who, _)| who.clone());
-    let behind = one.approval.as_ref().and_then(|approval| approval.impersonator.clone());
+    let behind = one
+        .approval
+        .as_ref()
+        .and_then(|approval| approval.impersonator.clone());
     let logged_behind = match approved {
         Some(event) => event.event.impersonator.clone(),
         None => detail["approved_through"].as_str().map(str::to_owned),

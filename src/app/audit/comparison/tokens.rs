@@ -65,7 +65,11 @@ impl LoggedToken {
                 format!("{what} is {logged} in the audit log, and {stored} in the database")
             })
             .collect();
-        if self.secret.as_ref().is_some_and(|logged| *logged != passwords::digest(digest)) {
+        if self
+            .secret
+            .as_ref()
+            .is_some_and(|logged| *logged != passwords::digest(digest))
+        {
             said.push("its secret is not the one that was made; it was replaced in the database".to_owned());
         }
         said

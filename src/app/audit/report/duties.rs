@@ -59,7 +59,9 @@ pub(super) fn duties(one: &Deployment, authors: BTreeSet<String>, unknown: Strin
     let taken = one.taken_over().and_then(|taken| taken.person(""));
     let hands = Hands {
         requesters: both(Some(&one.actor), one.impersonator.as_deref()),
-        takers: taken.map_or_else(Vec::new, |taken| both(Some(&taken.name), taken.impersonator.as_deref())),
+        takers: taken.map_or_else(Vec::new, |taken| {
+            both(Some(&taken.name), taken.impersonator.as_deref())
+        }),
         approvers: approver.map_or_else(Vec::new, |(name, approval)| {
             both(Some(name), approval.impersonator.as_deref())
         }),
@@ -127,13 +129,29 @@ mod tests {
             ([&["alice"], &[], &["bob"], &["alice"]], true, F::Separate),
             ([&["alice"], &[], &["bob"], &["bob"]], true, F::ApproverWrote),
             // Whoever acts in another name has a hand in it too.
-            ([&["alice", "root"], &[], &["root"], &["bob"]], true, F::SelfApproved),
-            ([&["alice"], &[], &["bob", "carl"], &["carl"]], true, F::ApproverWrote),
+            (
+                [&["alice", "root"], &[], &["root"], &["bob"]],
+                true,
+                F::SelfApproved,
+            ),
+            (
+                [&["alice"], &[], &["bob", "carl"], &["carl"]],
+                true,
+                F::ApproverWrote,
+            ),
             // Whoever takes it over does.
             ([&["alice"], &["bob"], &[], &["bob"]], true, F::TakerWrote),
             ([&["alice"], &["bob"], &[], &["alice"]], true, F::RequesterWrote),
-            ([&["alice"], &["bob", "root"], &["root"], &["carl"]], true, F::SelfApproved),
-            ([&["alice"], &["root", "alice"], &[], &["root"]], true, F::OnePerson),
+            (
+                [&["alice"], &["bob", "root"], &["root"], &["carl"]],
+                true,
+                F::SelfApproved,
+            ),
+            (
+                [&["alice"], &["root", "alice"], &[], &["root"]],
+                true,
+                F::OnePerson,
+            ),
         ];
         for ([requesters, takers, approvers, authors], all_known, expected) in cases {
             let names = |names: &[&str]| names.iter().map(|one| (*one).to_owned()).collect();
@@ -142,8 +160,15 @@ mod tests {
                 takers: names(takers),
                 approvers: names(approvers),
             };
-            let found = finding(&hands, &authors.iter().map(|one| (*one).to_owned()).collect(), all_known);
-            assert_eq!(found, expected, "{requesters:?} {takers:?} {approvers:?} {authors:?}");
+            let found = finding(
+                &hands,
+                &authors.iter().map(|one| (*one).to_owned()).collect(),
+                all_known,
+            );
+            assert_eq!(
+                found, expected,
+                "{requesters:?} {takers:?} {approvers:?} {authors:?}"
+            );
         }
     }
 }

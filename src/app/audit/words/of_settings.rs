@@ -118,11 +118,15 @@ fn of_policy_and_keys(kind: EventKind, event: &NewAuditEvent) -> Option<String> 
     Some(match kind {
         EventKind::PolicyReloaded => {
             let (added, removed) = (items(&event.detail["added"]), items(&event.detail["removed"]));
-            match (added.is_empty(), removed.is_empty()) {
+            let sentence = match (added.is_empty(), removed.is_empty()) {
                 (true, true) => "The policy was read again and is in force.".to_owned(),
                 (false, true) => format!("A changed policy is in force: added {added}."),
                 (true, false) => format!("A changed policy is in force: removed {removed}."),
                 (false, false) => format!("A changed policy is in force: added {added}; removed {removed}."),
+            };
+            match text(event, "rights") {
+                "" => sentence,
+                rights => format!("{sentence} Rights: {rights}."),
             }
         }
         EventKind::PolicyRejected => {

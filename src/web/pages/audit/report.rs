@@ -104,7 +104,9 @@ impl DeploymentLine {
                 DutyFinding::Separate => "t-good",
                 DutyFinding::Unknown => "t-quiet",
                 DutyFinding::OnePerson | DutyFinding::SelfApproved => "t-bad",
-                DutyFinding::RequesterWrote | DutyFinding::TakerWrote | DutyFinding::ApproverWrote => "t-warn",
+                DutyFinding::RequesterWrote | DutyFinding::TakerWrote | DutyFinding::ApproverWrote => {
+                    "t-warn"
+                }
             },
             contradictions,
             deployment: one,
@@ -128,8 +130,14 @@ impl DeploymentLine {
             one.reason.clone(),
             self.approver.clone(),
             self.permit.clone(),
-            self.taken.as_ref().map(|taken| taken.who.clone()).unwrap_or_default(),
-            self.taken.as_ref().map(|taken| taken.permit.clone()).unwrap_or_default(),
+            self.taken
+                .as_ref()
+                .map(|taken| taken.who.clone())
+                .unwrap_or_default(),
+            self.taken
+                .as_ref()
+                .map(|taken| taken.permit.clone())
+                .unwrap_or_default(),
             one.lock_override.clone().unwrap_or_default(),
             one.state.as_str().to_owned(),
             self.authors.clone(),
