@@ -14,7 +14,7 @@ use deployer::store::{environments, locks, projects, users};
 use crate::support::store::{bring_in, change};
 use crate::support::world::{World, admin};
 
-async fn disable(world: &World, name: &str) {
+pub(super) async fn disable(world: &World, name: &str) {
     let mut user = users::by_name(&world.store, name).await.unwrap();
     user.disabled = true;
     let tx = change(&world.store).await;
@@ -45,7 +45,7 @@ async fn monday() -> World {
 }
 
 /// A deployment of `commit` in an hour, which comes at once after `meanwhile`.
-async fn in_an_hour(world: &World, commit: &str, meanwhile: impl Future<Output = ()>) -> String {
+pub(super) async fn in_an_hour(world: &World, commit: &str, meanwhile: impl Future<Output = ()>) -> String {
     let at = world.clock.now() + TimeDelta::hours(1);
     let id = world
         .ask(DeployRequest {
@@ -123,62 +123,6 @@ async fn a_scheduled_time_finds_the_approver_disabled() {
     assert_eq!(
         outcome,
         "Its time came, but it is not allowed now: The approval by rita no longer counts: The account of rita is disabled. No server was touched."
-    );
-}
-
-/// A deployment that rita approves through boss, and what comes of it after `meanwhile`.
-async fn approved_through_boss(meanwhile: impl AsyncFnOnce(&World)) -> String {
-    let at = Utc.with_ymd_and_hms(2026, 11, 23, 10, 0, 0).unwrap();
-    let policy = "g, rita, role:releaser\np, boss, *, *, impersonate, always, allow";
-    let mut world = World::project()
-        .clock(Clock::set_to(at))
-        .approval_hours(2)
-        .policy(policy)
-        .start()
-        .await;
-    let commit = world.commit("First").await;
-    for name in ["rita", "boss"] {
-        world.account(name).await;
-    }
-    in_an_hour(&world, &commit, async {
-        let rita = Actor {
-            impersonator: Some("boss".into()),
-            ..Actor::user("rita", "192.0.2.7")
-        };
-        approve(&world.app, &rita, DeploymentId(1)).await.unwrap();
-        let approved = deployer::store::deployments::by_id(&world.store, DeploymentId(1)).await;
-        let who = approved.unwrap().approval.unwrap().who();
-        assert_eq!(who.as_deref(), Some("rita through boss"));
-        meanwhile(&world).await;
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scheduled_time_finds_whoever_approved_in_anothers_name_disabled() {
-    let outcome = approved_through_boss(async |world: &World| disable(world, "boss").await).await;
-    assert_eq!(
-        outcome,
-        "Its time came, but it is not allowed now: The approval by rita no longer counts: The account of boss is disabled. No server was touched."
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scheduled_time_finds_that_nobody_may_act_for_the_approver_any_more() {
-    let outcome = approved_through_boss(async |world: &World| {
-        let file = world.dir.path().join("policies/policy.csv");
-        let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(
-            &file,
-            text.replace("p, boss, *, *, impersonate, always, allow", ""),
-        )
-        .unwrap();
-        world.parts.access.reload().unwrap();
-    })
-    .await;
-    assert!(
-        outcome.contains("The approval by rita no longer counts: boss may not impersonate everything"),
-        "{outcome}"
     );
 }
 

@@ -55,7 +55,10 @@ fn every_file_that_is_read_is_followed() {
         read.is_ok()
     };
     let write = |text: String| move |file: &std::path::Path| std::fs::write(file, &text).unwrap();
-    assert!(change(POLICY, &write(format!("{lines}{lines}"))));
+    assert!(change(
+        POLICY,
+        &write(format!("{lines}p, zoe, *, *, view, always, allow\n"))
+    ));
     assert!(change("days~", &write(holidays.replace("1225", "1226"))));
     // One that is missing is waited for.
     assert!(!change("days~", &|file| std::fs::remove_file(file).unwrap()));

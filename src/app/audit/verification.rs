@@ -238,8 +238,8 @@ fn compare_heads(
             found.unusable.push(why);
             continue;
         }
-        let chains = archives.iter().map(|archive| &archive.chain).chain([log]);
-        let met = chains.into_iter().find_map(|chain| chain.met(number));
+        let mut chains = archives.iter().map(|archive| &archive.chain).chain([log]);
+        let met = chains.find_map(|chain| chain.met(number));
         if met == Some(head.hash.as_str()) {
             (fitted, found.fitting) = (number, found.fitting + 1);
             found.newest = Some(head.clone());
