@@ -15,7 +15,7 @@ use super::places::places;
 use super::policy::Policy;
 use super::rule::Rule;
 use super::seconds::{second_shifts, seconded_by};
-use super::shift::{Shift, shifts};
+use super::shift::{Shift, counted, shifts};
 use super::states::{StateSet, States};
 use super::who::people;
 use crate::domain::access::GUEST;
@@ -28,6 +28,9 @@ pub struct RightsChange {
     pub shift: Shift,
     /// Users and groups; `default` for everybody.
     pub who: Vec<String>,
+    /// Users and groups that it is not about, where it is about everybody: they had it otherwise, or still have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub but: Vec<String>,
     pub actions: Vec<Action>,
     /// `project/environment`, `*` for each; `everything` for what belongs to no project.
     pub places: Vec<String>,
@@ -81,23 +84,12 @@ impl PolicyDiff {
     }
 }
 
-/// How many `who` are, with what they do: `verbs` of one, and of several. `None`: nobody.
-fn counted(who: &BTreeSet<&str>, [one, several]: [&str; 2], noun: &str) -> Option<String> {
-    let is_everybody = who.contains(GUEST);
-    let others = who.len() - usize::from(is_everybody);
-    let noun = match (noun, others) {
-        ("", _) => String::new(),
-        (noun, 1) => format!(" {noun}"),
-        (_, _) => " users or groups".to_owned(),
-    };
-    Some(match (is_everybody, others) {
-        (false, 0) => return None,
-        (true, 0) => format!("everybody {one}"),
-        (true, others) => format!("everybody and {others}{noun} {several}"),
-        (false, 1) => format!("1{noun} {one}"),
-        (false, others) => format!("{others}{noun} {several}"),
-    })
-}
+/// Whom a difference for everybody is not about, by its cell.
+type Exempt<'a> = BTreeMap<Cell<'a>, BTreeSet<String>>;
+/// What cells that are told together share: the words for their windows, and whom they are not about.
+type ToldCell = (Shift, Action, StateSet, String, BTreeSet<String>);
+/// The same with their places, for all actions.
+type ToldPlaces = (Shift, StateSet, String, BTreeSet<String>, Vec<String>);
 
 /// One cell in which two policies differ.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,25 +108,44 @@ pub(super) struct Cells<'a> {
 }
 
 impl Cells<'_> {
+    /// The spot here that stands for `spot`.
+    fn home<'s>(&'s self, spot: Spot<'s>) -> Spot<'s> {
+        let mut spots = self.spots.iter();
+        let project = match spots.any(|one| one.project == spot.project) {
+            true => spot.project,
+            false => OTHER,
+        };
+        let mut spots = self.spots.iter();
+        let environment = match spots.any(|one| one.environment == spot.environment) {
+            true => spot.environment,
+            false => OTHER,
+        };
+        Spot { project, environment }
+    }
+
     /// The states in which `cell` differs, at its spot or at the one that stands for it here.
     pub fn at<'s>(&'s self, cell: &Cell<'s>) -> Option<&'s StateSet> {
-        let project = match self.spots.iter().any(|spot| spot.project == cell.spot.project) {
-            true => cell.spot.project,
-            false => OTHER,
-        };
-        let environment = match self
-            .spots
-            .iter()
-            .any(|spot| spot.environment == cell.spot.environment)
-        {
-            true => cell.spot.environment,
-            false => OTHER,
-        };
         let here = Cell {
-            spot: Spot { project, environment },
+            spot: self.home(cell.spot),
             ..cell.clone()
         };
         self.differing.get(&here)
+    }
+
+    /// Whether what differs in `cell` of `everybody`, in these `states`, differs here too, wherever that is.
+    fn has_all_of<'s>(&'s self, everybody: &'s Cells<'s>, (cell, states): (&Cell<'s>, &StateSet)) -> bool {
+        let mut own = self
+            .spots
+            .iter()
+            .filter(|spot| everybody.home(**spot) == cell.spot);
+        let differs = |spot: &Spot<'s>| {
+            let here = Cell {
+                spot: *spot,
+                ..cell.clone()
+            };
+            self.differing.get(&here).is_some_and(|own| states.is_within(own))
+        };
+        !self.spots.is_empty() && own.all(differs)
     }
 }
 
@@ -151,27 +162,46 @@ pub(super) fn diff(
     let everybody = comparison.cells(GUEST);
     // The same differences, by whom they are about.
     let mut by_cells: BTreeMap<Cells<'_>, Vec<String>> = BTreeMap::new();
+    let mut exempt = Exempt::new();
     let names: BTreeSet<String> = people(old).into_iter().chain(people(new)).collect();
-    let names = names.into_iter().take_while(|_| !gives_up());
-    for name in names.filter(|name| comparison.may_differ(name)) {
-        let mut cells = comparison.cells(&name);
+    for name in names.into_iter().take_while(|_| !gives_up()) {
+        let mut cells = match comparison.may_differ(&name) {
+            true => comparison.cells(&name),
+            false => Cells::default(),
+        };
+        // Whoever keeps it by a name of their own loses nothing.
+        let lost = everybody
+            .differing
+            .iter()
+            .filter(|(cell, _)| !cell.shift.is_gain());
+        for (cell, _) in lost.filter(|one| !cells.has_all_of(&everybody, *one)) {
+            exempt.entry(cell.clone()).or_default().insert(name.clone());
+        }
         for (cell, states) in &mut cells.differing {
             // What changes for everybody is told once.
-            if let Some(of_all) = everybody.at(cell) {
+            let of_all = Cell {
+                spot: everybody.home(cell.spot),
+                ..cell.clone()
+            };
+            let is_exempt = exempt.get(&of_all).is_some_and(|names| names.contains(&name));
+            if let Some(of_all) = everybody.differing.get(&of_all).filter(|_| !is_exempt) {
                 states.take(of_all);
             }
         }
         cells.differing.retain(|_, states| !states.is_empty());
-        by_cells.entry(cells).or_default().push(name);
+        if !cells.differing.is_empty() {
+            by_cells.entry(cells).or_default().push(name);
+        }
     }
     if gives_up() {
         return None;
     }
-    by_cells.entry(everybody).or_default().push(GUEST.to_owned());
-    let told = by_cells
-        .into_iter()
-        .flat_map(|(cells, who)| comparison.told(cells, &who));
-    let mut differences: Vec<RightsChange> = told.collect();
+    let mut differences = comparison.told(everybody, &[GUEST.to_owned()], &exempt);
+    differences.extend(
+        by_cells
+            .into_iter()
+            .flat_map(|(cells, who)| comparison.told(cells, &who, &Exempt::new())),
+    );
     differences.sort_by(|one, other| {
         (one.shift, &one.who, &one.places).cmp(&(other.shift, &other.who, &other.places))
     });
@@ -270,44 +300,35 @@ impl<'a> PolicyComparison<'a> {
         Cells { differing, spots }
     }
 
-    /// The cells as differences: actions and places that share the states are told together.
-    fn told(&self, cells: Cells<'_>, who: &[String]) -> Vec<RightsChange> {
+    /// The cells as differences: actions and places that share the states, and the words for them, are told
+    /// together. `exempt`: by cell, whom it is not about although they are of `who`.
+    fn told(&self, cells: Cells<'_>, who: &[String], exempt: &Exempt<'_>) -> Vec<RightsChange> {
         let universe = &cells.spots;
-        let mut spots: BTreeMap<(Shift, Action, StateSet), BTreeSet<Spot<'_>>> = BTreeMap::new();
+        let mut by_words: BTreeMap<ToldCell, BTreeSet<Spot<'_>>> = BTreeMap::new();
         for (cell, states) in cells.differing {
-            spots
-                .entry((cell.shift, cell.action, states))
-                .or_default()
-                .insert(cell.spot);
+            let words = self.windows(cell.shift, cell.spot).describe(&states, self.states);
+            let but = exempt.get(&cell).cloned().unwrap_or_default();
+            let key = (cell.shift, cell.action, states, words, but);
+            by_words.entry(key).or_default().insert(cell.spot);
         }
-        let mut actions: BTreeMap<(Shift, StateSet, Vec<String>), Vec<Action>> = BTreeMap::new();
-        let mut first: HashMap<(Shift, StateSet, Vec<String>), Spot<'_>> = HashMap::new();
-        for ((shift, action, states), spots) in spots {
-            let key = (shift, states, places(&spots, universe));
-            first
-                .entry(key.clone())
-                .or_insert_with(|| spots.first().copied().unwrap_or(NOWHERE));
+        let mut actions: BTreeMap<ToldPlaces, Vec<Action>> = BTreeMap::new();
+        for ((shift, action, states, words, but), spots) in by_words {
+            let key = (shift, states, words, but, places(&spots, universe));
             actions.entry(key).or_default().push(action);
         }
-        let difference =
-            |((shift, states, places), actions): ((Shift, StateSet, Vec<String>), Vec<Action>)| {
-                let spot = first
-                    .get(&(shift, states.clone(), places.clone()))
-                    .copied()
-                    .unwrap_or(NOWHERE);
-                let example = states
-                    .first()
-                    .and_then(|state| self.states.at(state))
-                    .unwrap_or_default();
-                RightsChange {
-                    shift,
-                    who: who.to_vec(),
-                    windows: self.windows(shift, spot).describe(&states, self.states),
-                    actions,
-                    places,
-                    example,
-                }
-            };
+        let difference = |(key, actions): (ToldPlaces, Vec<Action>)| {
+            let (shift, states, windows, but, places) = key;
+            let example = states.first().and_then(|state| self.states.at(state));
+            RightsChange {
+                shift,
+                who: who.to_vec(),
+                but: but.into_iter().collect(),
+                windows,
+                actions,
+                places,
+                example: example.unwrap_or_default(),
+            }
+        };
         actions.into_iter().map(difference).collect()
     }
 

@@ -1,9 +1,12 @@
 //! What becomes of rights from one policy to another.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::grid::WorkedAnswer;
 use super::states::StateSet;
+use crate::domain::access::GUEST;
 
 /// What becomes of a right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -84,4 +87,22 @@ pub(super) fn shifts(before: &WorkedAnswer, after: &WorkedAnswer) -> Vec<(Shift,
         (Shift::Freed, freed),
         (Shift::Denied, denied),
     ]
+}
+
+/// How many `who` are, with what they do: `verbs` of one, and of several. `None`: nobody.
+pub(super) fn counted(who: &BTreeSet<&str>, [one, several]: [&str; 2], noun: &str) -> Option<String> {
+    let is_everybody = who.contains(GUEST);
+    let others = who.len() - usize::from(is_everybody);
+    let noun = match (noun, others) {
+        ("", _) => String::new(),
+        (noun, 1) => format!(" {noun}"),
+        (_, _) => " users or groups".to_owned(),
+    };
+    Some(match (is_everybody, others) {
+        (false, 0) => return None,
+        (true, 0) => format!("everybody {one}"),
+        (true, others) => format!("everybody and {others}{noun} {several}"),
+        (false, 1) => format!("1{noun} {one}"),
+        (false, others) => format!("{others}{noun} {several}"),
+    })
 }

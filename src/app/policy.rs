@@ -1,7 +1,8 @@
 //! The policy files while the server runs: read again when they change, on SIGHUP and on request; each policy
 //! that was in force is kept. And what there is to name in them.
 
-use std::collections::BTreeSet;
+mod changed;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +21,6 @@ use crate::{private, small_file};
 
 /// What the audit log says was reloaded.
 const POLICY: &str = "policy";
-/// Problems that the audit log keeps of one reload; the program's log has all of them.
-const KEPT_PROBLEMS: usize = 20;
-/// Lines added, and lines removed, that it keeps.
-const KEPT_LINES: usize = 50;
-/// Characters that it keeps of a line.
-const KEPT_CHARS: usize = 300;
-/// The file with those lines.
-const POLICY_FILE: &str = "policy.csv";
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(700);
 /// How often files that go on changing are waited for.
@@ -136,15 +129,7 @@ async fn read(app: &App) -> Result<(EventKind, Vec<Problem>)> {
 async fn record(app: &App, right: Right, kind: EventKind, before: &PolicySnapshot) -> Result<()> {
     let (after, problems) = (app.access.snapshot(), app.access.problems());
     let (files, old_files) = (after.files(), before.files());
-    let told: Vec<String> = problems
-        .iter()
-        .take(KEPT_PROBLEMS)
-        .map(ToString::to_string)
-        .collect();
-    let mut detail = json!({
-        "policy": files.digest(), "problems": told,
-        "added": lines_beside(files, old_files), "removed": lines_beside(old_files, files),
-    });
+    let mut detail = changed::detail(files, old_files, &problems);
     let is_other = files != old_files;
     if is_other {
         detail["before"] = json!(old_files.digest());
@@ -244,14 +229,24 @@ pub fn has_last_good(config: &Config) -> bool {
 ///
 /// # Errors
 /// Of the store.
-pub async fn last_good(config: &Config, store: &Store) -> Result<Option<PolicyFiles>> {
+pub async fn last_good(config: &Config, store: &Store, now: Instant) -> Result<Option<PolicyFiles>> {
     let text = small_file::read_text(&last_good_file(config), LAST_GOOD_BYTES).unwrap_or_default();
     let Ok(files) = serde_json::from_str(&text) else {
         return Ok(None);
     };
     let files = PolicyFiles(files);
-    let was_in_force = has_event(store, &files.digest()).await?;
-    Ok(was_in_force.then_some(files))
+    if has_event(store, &files.digest()).await? {
+        return Ok(Some(files));
+    }
+    let why = format!(
+        "{LAST_GOOD}: No event says that the policy kept there was in force, so it is not used: somebody changed the file, or the audit log is another one."
+    );
+    tracing::error!("{why}");
+    let change = store.change(Right::of_this_program(POLICY), now).await?;
+    let detail = json!({ "policy": files.digest(), "problems": [why] });
+    let event = Event::new(EventKind::PolicyRejected, detail).about(POLICY);
+    change.commit(event.ended(Outcome::Failed)).await?;
+    Ok(None)
 }
 
 /// Whether the audit log says that the policy with this digest was in force.
@@ -313,21 +308,6 @@ pub async fn compare(
         ))
     };
     Ok((both, compared(app.now(), load).await))
-}
-
-/// The lines of a policy that another one does not have, without comments.
-fn lines_beside(policy: &PolicyFiles, other: &PolicyFiles) -> Vec<String> {
-    let lines = |files: &PolicyFiles| -> BTreeSet<String> {
-        let text = files.0.get(POLICY_FILE).map(String::as_str).unwrap_or_default();
-        let lines = text.lines().map(str::trim);
-        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        lines.map(str::to_owned).collect()
-    };
-    let own = lines(policy);
-    own.difference(&lines(other))
-        .take(KEPT_LINES)
-        .map(|line| line.chars().take(KEPT_CHARS).collect())
-        .collect()
 }
 
 /// The projects, environments and users that lines can name.

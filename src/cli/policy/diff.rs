@@ -61,10 +61,14 @@ fn print(one: &RightsChange) {
         .iter()
         .map(|name| if name == GUEST { "everybody" } else { name.as_str() })
         .collect();
+    let but = match one.but.as_slice() {
+        [] => String::new(),
+        but => format!(" but {}", but.join(", ")),
+    };
     let actions: Vec<&str> = one.actions.iter().copied().map(Action::as_str).collect();
     let sign = if one.shift.is_gain() { '+' } else { '-' };
     say(format_args!(
-        "{sign} {}: {} {} ({}) {} [{}]",
+        "{sign} {}: {}{but} {} ({}) {} [{}]",
         one.shift.words(),
         who.join(", "),
         actions.join(", "),

@@ -152,11 +152,15 @@ fn rights_rows(differences: Vec<RightsChange>) -> Vec<RightsRow> {
             GUEST => "everybody".to_owned(),
             _ => name,
         };
+        let who = one.who.into_iter().map(name).collect::<Vec<_>>().join(", ");
         let actions: Vec<&str> = one.actions.iter().map(|action| action.as_str()).collect();
         RightsRow {
             tone: if one.shift.is_gain() { "t-warn" } else { "t-quiet" },
             shift: one.shift.words(),
-            who: one.who.into_iter().map(name).collect::<Vec<_>>().join(", "),
+            who: match one.but.as_slice() {
+                [] => who,
+                but => format!("{who} but {}", but.join(", ")),
+            },
             actions: actions.join(", "),
             places: one.places.join(", "),
             windows: one.windows,
