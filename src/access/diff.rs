@@ -184,7 +184,7 @@ pub(super) fn diff(
                 ..cell.clone()
             };
             let is_exempt = exempt.get(&of_all).is_some_and(|names| names.contains(&name));
-            if let Some(of_all) = everybody.differing.get(&of_all).filter(|_| !is_exempt) {
+            if let Some(of_all) = everybody.at(cell).filter(|_| !is_exempt) {
                 states.take(of_all);
             }
         }

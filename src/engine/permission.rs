@@ -237,10 +237,10 @@ async fn means_refusal(
             return Ok(Some(why));
         }
     }
-    if let Some(name) = &actor.impersonator {
-        if let Err(refusal) = may_impersonate(&parts.access, name, parts.clock.now()) {
-            return Ok(Some(refusal.sentence()));
-        }
+    if let Some(name) = &actor.impersonator
+        && let Err(refusal) = may_impersonate(&parts.access, name, parts.clock.now())
+    {
+        return Ok(Some(refusal.sentence()));
     }
     match &actor.token {
         Some(used) if is_revoked(&parts.store, used).await? => Ok(Some(format!(
