@@ -137,9 +137,11 @@ impl<'p> Grid<'p> {
         self.states
     }
 
-    /// The rules that count for somebody of this one name: those for it, its roles, everybody, and the
-    /// user whose rights everybody has. In the order of the file.
-    pub fn rules_of(&self, subject: &str) -> Vec<usize> {
+    /// A name, the user whose rights everybody has, everybody, and the roles of all these.
+    pub fn names_of<'n>(&self, subject: &'n str) -> Vec<&'n str>
+    where
+        'p: 'n,
+    {
         let mut names: Vec<&str> = vec![subject];
         names.extend([GUEST, ANY].iter().filter(|one| **one != subject));
         let mut next = 0;
@@ -151,6 +153,13 @@ impl<'p> Grid<'p> {
             }
             next += 1;
         }
+        names
+    }
+
+    /// The rules that count for somebody of this one name: those for it, its roles, everybody, and the
+    /// user whose rights everybody has. In the order of the file.
+    pub fn rules_of(&self, subject: &str) -> Vec<usize> {
+        let names = self.names_of(subject);
         let mut rules: Vec<usize> = names
             .iter()
             .filter_map(|name| self.by_subject.get(*name))

@@ -102,6 +102,32 @@ impl OpenedPolicy {
         expectations::time(text, self.zone()).unwrap_or_else(|| Err(unreadable()))
     }
 
+    /// What of a question no line names, as sentences: it may be mistyped.
+    pub fn unnamed(&self, who: &str, resource: &Resource) -> Vec<String> {
+        let (policy, lines) = (&self.loaded.policy, self.loaded.policy.lines());
+        let mut said = Vec::new();
+        let roles = lines.roles.iter().flat_map(|link| [&link.from, &link.to]);
+        let mut subjects = roles.chain(lines.rules.iter().map(|rule| &rule.subject));
+        if who != "guest" && !subjects.any(|name| name == who) {
+            said.push(format!(
+                "No line names “{}”, so only what everybody may counts for them.",
+                who.escape_debug()
+            ));
+        }
+        if let Resource::Project(project) | Resource::Environment(project, _) = resource {
+            let key = policy.key(resource);
+            let in_groups = lines.groups.iter().map(|link| link.from.as_str());
+            let mut keys = in_groups.chain(lines.rules.iter().map(|rule| rule.key.as_str()));
+            if !keys.any(|one| one == key) {
+                said.push(format!(
+                    "No line names the project “{}”, so only lines for all projects count for it.",
+                    project.escape_debug()
+                ));
+            }
+        }
+        said
+    }
+
     /// Why somebody may or may not do something.
     pub fn explain(&self, asked: &PolicyQuestion) -> Explanation {
         let policy = &self.loaded.policy;
@@ -121,7 +147,8 @@ impl OpenedPolicy {
 
     /// What somebody may by `new` and not by this policy, and the other way round.
     pub fn diff(&self, new: &Self, now: Instant) -> PolicyDiff {
-        diff::diff(&self.loaded.policy, &new.loaded.policy, now)
+        let both = (&self.loaded.policy, &new.loaded.policy);
+        diff::diff(both, now, &|| false).expect("it never gives up")
     }
 }
 

@@ -142,6 +142,11 @@ impl Policy {
             .collect()
     }
 
+    /// Whether its matcher is the shipped one, so that it can be worked out without casbin.
+    pub fn is_standard(&self) -> bool {
+        !self.named.all_differ
+    }
+
     /// What casbin is asked through.
     pub fn judge(&self) -> &Judge {
         &self.judge

@@ -143,7 +143,8 @@ pub(super) fn demand_login_for_own(permit: &Permit, account: &Name) -> Result<()
 /// Sets the password of a user.
 ///
 /// # Errors
-/// Not found; a complaint about the field `password`.
+/// Not found; a complaint about the field `password`; a conflict for a service account, except on the deployer's own
+/// host.
 pub async fn set_password(
     store: &Store,
     permit: &Permit,
@@ -154,6 +155,12 @@ pub async fn set_password(
     demand_administer(permit)?;
     let known = users::by_name(store, name).await?;
     demand_login_for_own(permit, &known.name)?;
+    if !known.has_password && !permit.is_of_host() {
+        return Err(Error::conflict(format!(
+            "“{}” is a service account: nobody logs in to it, and it acts by API tokens. Add an account for the person instead.",
+            known.name
+        )));
+    }
     if permit.actor().impersonator.is_some() {
         // Who gave a password may not approve by it, and has to be known by their own name.
         return Err(Error::conflict(

@@ -43,6 +43,7 @@ pub mod strategies;
 pub mod throttle;
 pub mod tokens;
 pub mod watch;
+pub mod whom_to_ask;
 
 use std::sync::Arc;
 

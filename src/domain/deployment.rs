@@ -8,7 +8,7 @@ use super::access::{Actor, UsedToken};
 use super::kind::Kind;
 use super::names::CommitId;
 pub use super::part::{ServerPart, ServerState};
-use super::pause::{Answer, Approval, PastPause, Pause};
+use super::pause::{Answer, Answered, Approval, PastPause, Pause};
 use super::project::{Environment, Project};
 use super::rollout::Strategy;
 pub use super::standing::Service;
@@ -292,11 +292,15 @@ impl Deployment {
         (answer != Answer::Stop && person.name != self.actor).then_some(person)
     }
 
-    /// Who has taken it over from its requester, if anybody.
-    pub fn taken_over_by(&self) -> Option<String> {
+    /// The answer by which somebody took it over from its requester last, if anybody did.
+    pub fn taken_over(&self) -> Option<&Answered> {
         let mut answered = self.pauses.iter().rev().map(|past| &past.answered);
-        let last = answered.find(|one| one.takes_over)?;
-        Some(last.by.to_string())
+        answered.find(|one| one.takes_over)
+    }
+
+    /// Who has taken it over from its requester, if anybody: `ada`, `ada through root`.
+    pub fn taken_over_by(&self) -> Option<String> {
+        self.taken_over().map(Answered::who)
     }
 
     /// The requester as an actor, for asking permission again; the request came from `address`.

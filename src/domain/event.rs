@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::words::words;
 use super::{
     Action, Actor, CommitId, Deployment, DeploymentId, DeploymentState, Instant, NewAuditEvent, Outcome,
-    Refusal,
+    PolicyLine, Refusal,
 };
 
 words! {
@@ -266,6 +266,7 @@ impl Event {
             "title": deployment.commit_title, "branch": deployment.branch,
             "previous_commit": deployment.previous_commit.as_ref().map(CommitId::as_str),
             "approved_by": given.map(|(who, _)| who), "approved_at": given.map(|(_, at)| at),
+            "approved_through": deployment.approval.as_ref().and_then(|one| one.impersonator.as_ref()),
         });
         Self::deployment(EventKind::DeploymentRequested, deployment.id, detail).about(place(deployment))
     }
@@ -274,6 +275,20 @@ impl Event {
     pub fn by_engine(kind: EventKind, deployment: &Deployment, sentence: &str) -> Self {
         let detail = json!({ "commit": deployment.commit.as_str(), "outcome": sentence });
         Self::deployment(kind, deployment.id, detail).about(place(deployment))
+    }
+
+    /// The same of a deployment that `heir` carries on in place of its requester, as `line` allows.
+    pub fn taken_over(
+        kind: EventKind,
+        deployment: &Deployment,
+        sentence: &str,
+        (heir, line): (&Actor, &PolicyLine),
+    ) -> Self {
+        let mut event = Self::by_engine(kind, deployment, sentence);
+        event.detail["carried_on_by"] = json!(heir.name);
+        event.detail["carried_on_through"] = json!(heir.impersonator);
+        event.detail["carried_on_allowed_by"] = json!(line.to_string());
+        event
     }
 
     /// A refusal at `now`, possibly of something at another time.

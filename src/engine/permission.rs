@@ -138,10 +138,12 @@ async fn decide(
             return Ok(Permission::Refused(why));
         }
         let approval = deployment.approval.as_ref();
-        if approval.is_some_and(|approval| approval.is_by(&actor.name)) {
+        let mut behind = [Some(&actor.name), actor.impersonator.as_ref()]
+            .into_iter()
+            .flatten();
+        if let Some(approver) = behind.find(|one| approval.is_some_and(|approval| approval.is_by(one))) {
             return Ok(Permission::Refused(format!(
-                "{} has approved it, so somebody else has to carry it on.",
-                actor.name
+                "{approver} has approved it, so somebody else has to carry it on."
             )));
         }
         if let Some(why) = second_refusal(access, deployment, permit.second()) {
@@ -177,8 +179,15 @@ async fn approval_refusal(
         return Ok(None);
     };
     let lapsed = |why: String| Some(format!("The approval by {name} no longer counts: {why}"));
-    if let Some(why) = account_refusal(&parts.store, name, *given_at).await? {
-        return Ok(lapsed(why));
+    for account in [name].into_iter().chain(&approval.impersonator) {
+        if let Some(why) = account_refusal(&parts.store, account, *given_at).await? {
+            return Ok(lapsed(why));
+        }
+    }
+    if let Some(account) = &approval.impersonator
+        && let Err(refusal) = may_impersonate(&parts.access, account, *given_at)
+    {
+        return Ok(lapsed(refusal.sentence()));
     }
     if let Some(used) = &approval.token
         && is_revoked(&parts.store, used).await?
@@ -231,15 +240,10 @@ async fn means_refusal(
             return Ok(Some(why));
         }
     }
-    if let Some(name) = &actor.impersonator {
-        let impersonator = Actor::user(name, Author::ENGINE);
-        let (action, everything) = (Action::Impersonate, Resource::Everything);
-        let asked = parts
-            .access
-            .permit(&impersonator, action, &everything, parts.clock.now());
-        if let Err(refusal) = asked {
-            return Ok(Some(refusal.sentence()));
-        }
+    if let Some(name) = &actor.impersonator
+        && let Err(refusal) = may_impersonate(&parts.access, name, parts.clock.now())
+    {
+        return Ok(Some(refusal.sentence()));
     }
     match &actor.token {
         Some(used) if is_revoked(&parts.store, used).await? => Ok(Some(format!(
@@ -248,6 +252,13 @@ async fn means_refusal(
         ))),
         _ => Ok(None),
     }
+}
+
+/// Whether the account `name` may act for others at an instant.
+fn may_impersonate(access: &Access, name: &str, at: Instant) -> Result<(), Box<Refusal>> {
+    let account = Actor::user(name, Author::ENGINE);
+    let asked = access.permit(&account, Action::Impersonate, &Resource::Everything, at);
+    asked.map(drop)
 }
 
 async fn is_revoked(store: &Store, used: &UsedToken) -> Result<bool> {

@@ -24,7 +24,7 @@ fn table() -> Table {
     let routes = own_account(Table::default())
         .at("/static/*path", get(assets::serve))
         .at(urls::login(), get(login::show).post(login::log_in))
-        .at(urls::login_code(), post(login::enter_code))
+        .at(urls::login_code(), get(login::show_code).post(login::enter_code))
         .at("/login/with/:provider", get(login_with::begin))
         .at("/login/with/:provider/back", get(login_with::back))
         .at("/login/with/:provider/leave", get(login_with::leave))
@@ -102,7 +102,10 @@ fn own_account(routes: Table) -> Table {
             urls::second_factor(),
             get(second_factor::show).post(second_factor::begin),
         )
-        .at(urls::second_factor_act(), post(second_factor::act))
+        .at(
+            urls::second_factor_act(),
+            get(second_factor::act_again).post(second_factor::act),
+        )
         .at(urls::sessions(), get(sessions::show))
         .at(urls::end_sessions(), post(sessions::end))
         .at(urls::tokens(), get(tokens::show).post(tokens::add))

@@ -1,5 +1,6 @@
 //! Deployments carried out for real: git, sshd, files, scripts, the store.
 
+mod acting_for;
 mod balanced;
 mod balanced_again;
 mod balanced_endpoints;

@@ -235,12 +235,17 @@ async fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Re
     let Some((by, _)) = &approval.given else {
         return Ok(None);
     };
-    if actor.is_by(by) || app.now() >= approval.expires_at {
+    let behind: Vec<&String> = [by].into_iter().chain(&approval.impersonator).collect();
+    if behind.iter().any(|one| actor.is_by(one)) || app.now() >= approval.expires_at {
         return Ok(None);
     }
-    let approver = if_found(users::by_name(&app.store, by).await)?;
-    let is_enabled = approver.is_some_and(|user| !user.disabled);
-    Ok(is_enabled.then_some(approval))
+    for account in behind {
+        let approver = if_found(users::by_name(&app.store, account).await)?;
+        if approver.is_none_or(|user| user.disabled) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(approval))
 }
 
 impl Origin {

@@ -27,7 +27,8 @@ pub(super) async fn queue(
         let deployment = Deployment {
             actor: heir.map_or_else(|| failed.actor.clone(), |heir| heir.name.clone()),
             groups: heir.map_or_else(|| failed.groups.clone(), |heir| heir.groups.clone()),
-            impersonator: failed.impersonator.clone().filter(|_| heir.is_none()),
+            impersonator: heir.map_or_else(|| failed.impersonator.clone(), |heir| heir.impersonator.clone()),
+            token: heir.map_or_else(|| failed.token.clone(), |heir| heir.token.clone()),
             target: group.target.clone(),
             commit: group.commit.clone(),
             commit_title: group.title.clone(),

@@ -11,8 +11,8 @@ use super::super::{Change, Journal, Reader};
 use super::{batch_of, by_id, from_row, opt_json};
 use crate::domain::rollout::Slot;
 use crate::domain::{
-    Answered, Approval, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant, Kind,
-    PastPause, Pause, Plan, Result, ServerId, Service, ServiceBefore,
+    Answered, Answerer, Approval, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant,
+    Kind, PastPause, Pause, Plan, PolicyLine, Result, ServerId, Service, ServiceBefore,
 };
 
 /// What will be done, or was: `None` before there is a plan.
@@ -252,6 +252,24 @@ pub async fn remember_answer(change: &Change, deployment: &Deployment, answered:
         answered: answered.clone(),
     };
     let pauses: Vec<&PastPause> = deployment.pauses.iter().chain([&past]).collect();
+    Entity::update_many()
+        .col_expr(Column::Pauses, Expr::value(to_json(&pauses)?))
+        .filter(Column::Id.eq(deployment.id.0))
+        .exec(change.connection())
+        .await?;
+    Ok(())
+}
+
+/// Notes that whoever last answered a pause of `deployment` carries it on, as `line` allows.
+pub async fn note_take_over(change: &Change, deployment: &Deployment, line: &PolicyLine) -> Result<()> {
+    let mut pauses = deployment.pauses.clone();
+    let by_people = pauses.iter_mut().rev().map(|past| &mut past.answered);
+    let mut by_people = by_people.filter(|answered| answered.by != Answerer::Time);
+    let Some(answered) = by_people.next() else {
+        return Ok(());
+    };
+    answered.takes_over = true;
+    answered.permit = Some(line.clone());
     Entity::update_many()
         .col_expr(Column::Pauses, Expr::value(to_json(&pauses)?))
         .filter(Column::Id.eq(deployment.id.0))

@@ -113,6 +113,19 @@ pub(super) async fn let_in(
     Ok(answer)
 }
 
+/// `GET /login/code`: the form again, while a login awaits its code; else the login begins anew.
+#[handler]
+pub async fn show_code(visitor: Visitor, Query(query): Query<LoginQuery>) -> Result<Response> {
+    let next = urls::local_or_overview(&query.next);
+    if visitor.user().is_some() {
+        return Ok(go_to(next));
+    }
+    match session::half(visitor.session()).await? {
+        Some(half) if visitor.now() < half.until => html(&CodePage::new(&visitor, next, None).await?),
+        _ => Ok(go_to(&urls::login_then(next))),
+    }
+}
+
 #[derive(Deserialize)]
 struct CodeForm {
     code: String,

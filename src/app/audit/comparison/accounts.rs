@@ -1,13 +1,13 @@
 //! Compares accounts with the events about them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
 use crate::app::passwords;
-use crate::domain::{AuditEvent, EventKind, Identity, Instant, Name, Result, User};
+use crate::domain::{AuditEvent, EventKind, Identity, Instant, Name, Result, User, UserId};
 use crate::store::audit::AuditReading;
-use crate::store::{Store, identities, users};
+use crate::store::{Store, identities, second_factors, users};
 
 /// What the events say of an account, as far as they say it.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ struct Told {
     password: Option<Option<String>>,
     /// By which logins from outside it is known: provider and subject.
     links: BTreeSet<(String, String)>,
+    /// Since when its second factor counts; `Some(None)`: it has none.
+    second_factor: Option<Option<Instant>>,
 }
 
 impl Told {
@@ -38,6 +40,7 @@ impl Told {
                     display_name: detail.get("display_name").and_then(text),
                     password: detail.get("password_digest").map(text),
                     links: link.into_iter().collect(),
+                    second_factor: Some(None),
                 };
             }
             Some(EventKind::IdentityLinked) => self.links.extend(link),
@@ -57,8 +60,30 @@ impl Told {
             Some(EventKind::PasswordSet | EventKind::PasswordChanged) => {
                 self.password = detail.get("password_digest").map(text);
             }
+            Some(EventKind::SecondFactorOn) => self.second_factor = Some(Some(event.event.at)),
+            Some(EventKind::SecondFactorOff | EventKind::SecondFactorReset) => {
+                self.second_factor = Some(None)
+            }
             _ => {}
         }
+    }
+
+    /// What an account's second factor is otherwise; `since`: since when it counts in the database.
+    fn difference_of_factor(&self, user: &User, since: Option<Instant>) -> Option<String> {
+        let logged = self.second_factor?;
+        let second = |at: Option<Instant>| at.map(|at| at.timestamp());
+        let name = &user.name;
+        (second(logged) != second(since)).then(|| match (logged, since) {
+            (Some(_), None) => format!(
+                "The account {name} has a second factor in the audit log, and none in the database: it was removed there."
+            ),
+            (None, _) => format!(
+                "The account {name} has no second factor in the audit log, and one in the database: it was put there."
+            ),
+            (Some(_), Some(_)) => format!(
+                "The account {name}: its second factor is not the one that the audit log says was set up; it was replaced in the database."
+            ),
+        })
     }
 
     /// What an account is otherwise.
@@ -147,6 +172,7 @@ pub async fn differences_of_accounts(store: &Store, forgotten_until: Option<Inst
             account.take(&event);
         }
     }
+    let factors: HashMap<UserId, Instant> = second_factors::confirmed(store).await?.into_iter().collect();
     let mut said = Vec::new();
     let linked = identities::list(store).await?;
     for (user, hash) in users::with_password_hashes(store).await? {
@@ -164,6 +190,7 @@ pub async fn differences_of_accounts(store: &Store, forgotten_until: Option<Inst
         said.extend(logged.differences(&user, hash.as_deref()));
         let own: Vec<&Identity> = linked.iter().filter(|one| one.user == user.id).collect();
         said.extend(logged.differing_links(&user.name, &own, forgotten_until));
+        said.extend(logged.difference_of_factor(&user, factors.get(&user.id).copied()));
     }
     let gone = told.values().filter(|account| account.exists == Some(true));
     said.extend(gone.map(|account| format!("The account {} was removed from the database.", account.name)));
