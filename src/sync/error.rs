@@ -42,7 +42,7 @@ pub enum Error {
     Cancelled,
     /// What is to be sent cannot be kept on this host.
     #[error(
-        "The files to send could not be packed on the deployer's host: {0}. Is its disk full? Nothing was changed on the server."
+        "The files to send could not be packed on the deployer's host: {0}. See to its disk. Nothing was changed on the server."
     )]
     Spool(#[source] io::Error),
     /// A bug of ours.

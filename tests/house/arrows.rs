@@ -12,8 +12,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("private", &[]),
     ("removal", &[]),
     ("small_file", &[]),
+    ("free_room", &[]),
     ("process", &["domain"]),
-    ("confinement", &["process", "removal"]),
+    ("confinement", &["process", "removal", "free_room"]),
     ("http", &["domain", "small_file"]),
     ("handshake", &["domain", "small_file"]),
     (
@@ -23,13 +24,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "process",
             "removal",
+            "free_room",
             "http",
             "handshake",
             "small_file",
         ],
     ),
     ("ssh", &["domain", "clock", "process", "handshake"]),
-    ("sync", &["domain", "clock", "process", "ssh"]),
+    ("sync", &["domain", "clock", "process", "free_room", "ssh"]),
     ("balancer", &["domain", "clock", "http", "small_file"]),
     // A health check asks by HTTP, by TCP or by a command, from here or through a server's sshd.
     (

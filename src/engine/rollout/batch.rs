@@ -32,6 +32,8 @@ pub(super) async fn make_room(
         let slots: Vec<_> = updated.flat_map(ServerRollout::slots).collect();
         rollout.rotation.wait_up(rollout.run, &slots).await?;
     }
+    let slots: Vec<_> = rollout.servers().flat_map(ServerRollout::slots).collect();
+    rollout.rotation.wait_full(rollout.run, &slots).await?;
     let own: HashSet<ServerId> = todo.iter().map(|server| server.id()).collect();
     let so_far = &rollout.plan.batches[..=number];
     let mut old: Vec<&ServerRollout<'_>> = Vec::new();

@@ -301,6 +301,30 @@ impl Rotation {
         Ok(())
     }
 
+    /// Waits until servers that were put back have their full weight (`slowstart`), so that those which go out next
+    /// are really replaced. Gives that up after a limit, and says so.
+    pub async fn wait_full(&self, run: &Run, slots: &[Slot]) -> StepResult<()> {
+        for (balancer, places) in self.service.visits(slots)? {
+            let waited = balancer.wait_full(&places, self.up_limit, run.stop.token());
+            let Some(growth) = waited.await? else {
+                continue;
+            };
+            let mut log = run.log.step(StepName {
+                id: None,
+                server: String::new(),
+                kind: StepKind::Restore,
+            });
+            log.say(format!(
+                "After {} s, balancer {} still gives a server only {growth} % of its weight (slowstart); continuing.",
+                self.up_limit.as_secs(),
+                balancer.name(),
+            ))
+            .await;
+            log.finish().await;
+        }
+        Ok(())
+    }
+
     /// The servers of each pool of the plan that are in service now.
     pub async fn up_now(&self, plan: &Plan) -> StepResult<Vec<HashSet<ServerId>>> {
         let balancers = self.service.balancers();
