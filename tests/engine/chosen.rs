@@ -120,6 +120,28 @@ async fn a_deployer_killed_right_after_a_pause_ran_out_goes_on_at_its_next_start
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_given_while_no_deployer_runs_is_followed_when_what_was_found_is_mended() {
+    let (world, _, second) = prepared(World::project()).await;
+    let id = request(&world, &second, CANARY).await;
+    let first = Served::start(&world);
+    world.until_paused(id).await;
+    first.kill();
+    let before = environment(&world).await;
+    let mut changed = before.clone();
+    changed.options.excluded = vec!["version".to_owned()];
+    update(&world, &changed).await;
+    let again = Served::start(&world);
+    until_found(&world, id, "The settings of dev were changed").await;
+    again.kill();
+    update(&world, &before).await;
+    answer(&world, id, Answer::Resume).await;
+
+    let _third = Served::start(&world);
+
+    assert_whole(&world, &world.end(id).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_the_way_tells_no_secret() {
     let (mut world, _, _) = prepared(World::project().options(variable("HIDDEN", "hidden-part"))).await;
     let own = world.dir.path().join("hidden-part");
