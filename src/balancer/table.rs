@@ -243,7 +243,9 @@ fn line<'a>(endpoint: &str, cell: impl Fn(&str) -> &'a str) -> ServerLine {
         queued: number("qcur"),
         has_agent: !cell("agent_status").is_empty(),
         weight: number("weight"),
-        growth: cell("throttle").parse().map_or(FULL, |growth: u64| growth.min(FULL)),
+        growth: cell("throttle")
+            .parse()
+            .map_or(FULL, |growth: u64| growth.min(FULL)),
         last_check: last_check(cell("check_status"), cell("check_code"), cell("last_chk")),
         since: Duration::from_secs(number("lastchg")),
         address: Some(cell("addr").to_owned()).filter(|address| !address.is_empty()),

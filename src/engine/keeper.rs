@@ -245,11 +245,9 @@ fn outcome(one: &LeftOut, slots: &[Slot], progress: Progress) -> Option<(EventKi
                  it serve."
             ),
         ),
-        Progress::Done if one.service == Service::PuttingBack => (
-            EventKind::ServerPutBack,
-            Service::Back,
-            is("in service again"),
-        ),
+        Progress::Done if one.service == Service::PuttingBack => {
+            (EventKind::ServerPutBack, Service::Back, is("in service again"))
+        }
         Progress::Done => (EventKind::ServerKeptOut, Service::Out, is("out of service now")),
     })
 }

@@ -157,7 +157,11 @@ impl Engine {
     ///
     /// # Errors
     /// Of the store.
-    pub async fn has_moved_since(&self, environment: &Environment, deployment: DeploymentId) -> Result<bool> {
+    pub async fn is_reached_elsewhere(
+        &self,
+        environment: &Environment,
+        deployment: DeploymentId,
+    ) -> Result<bool> {
         let store = &self.0.parts.store;
         let Some(plan) = deployments::plan(store, deployment).await? else {
             return Ok(false);

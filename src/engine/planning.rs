@@ -16,7 +16,8 @@ use crate::balancer::{self, BalancerClient, State};
 use crate::domain::rollout::{Candidate, LeftAlone, Planned, Slot, Standing, plan};
 use crate::domain::server::Member;
 use crate::domain::{
-    self, BalancerId, Cluster, Environment, EnvironmentId, Error, Hop, Plan, Result, Server, ServerId, Strategy,
+    self, BalancerId, Cluster, Environment, EnvironmentId, Error, Hop, Plan, Result, Server, ServerId,
+    Strategy,
 };
 use crate::store::{Reader, Store, balancers, clusters, deployments, servers};
 

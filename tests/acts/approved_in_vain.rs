@@ -5,8 +5,8 @@ use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::watch;
 use deployer::domain::deployment::ServerState;
 use deployer::domain::{
-    DeploymentId, DeploymentState, Environment, ErrorKind, Extras, Lock, LockId, OnFailure, Project,
-    Server, SyncMethod,
+    DeploymentId, DeploymentState, Environment, ErrorKind, Extras, Lock, LockId, OnFailure, Project, Server,
+    SyncMethod,
 };
 use deployer::store::{environments, locks, projects, servers, users};
 

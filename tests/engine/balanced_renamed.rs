@@ -5,8 +5,9 @@ use std::time::Duration;
 use deployer::balancer::{Admin, BackendSlot};
 use deployer::domain::deployment::Service;
 use deployer::domain::{Deployment, DeploymentId, DeploymentState};
-use deployer::store::{audit, clusters, deployments};
+use deployer::store::{clusters, deployments};
 
+use super::balanced_endpoints::told;
 use super::balanced_pair::{until_service, with_two_endpoints};
 use super::fleet::{Fleet, ONE, slot};
 use crate::support::haproxy::Haproxy;
@@ -111,15 +112,6 @@ async fn being_put_back() -> (Fleet, Haproxy, DeploymentId) {
     (fleet, second, id)
 }
 
-/// What the audit log has of this kind.
-async fn told(fleet: &Fleet, kind: &str) -> Vec<String> {
-    let events = audit::list(&fleet.world.store, &Default::default(), Default::default(), 100).await;
-    let events = events.unwrap().items.into_iter().map(|one| one.event);
-    let own = events.filter(|event| event.action == kind);
-    own.map(|event| event.detail["outcome"].as_str().unwrap_or_default().to_owned())
-        .collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_removed_from_haproxy_while_it_is_being_put_back_is_let_go() {
     let (mut fleet, mut second, id) = being_put_back().await;
@@ -132,12 +124,18 @@ async fn a_server_that_is_removed_from_haproxy_while_it_is_being_put_back_is_let
     second.start_again().await;
 
     tokio::time::sleep(GONE_AFTER / 2).await;
-    assert_eq!(fleet.services(id).await[0], Service::PuttingBack, "it may come back");
+    assert_eq!(
+        fleet.services(id).await[0],
+        Service::PuttingBack,
+        "it may come back"
+    );
     tokio::time::sleep(GONE_AFTER / 2).await;
     until_service(&fleet, id, Service::ByHand).await;
     assert_eq!(
         told(&fleet, "deployment.taken_out_by_hand").await,
-        ["web1 is no longer in web of balancer edge, so nothing more is done with it there. Enter it there again to have it serve."]
+        [
+            "web1 is no longer in web of balancer edge, so nothing more is done with it there. Enter it there again to have it serve."
+        ]
     );
     assert_eq!(deployments::held_out(&fleet.world.store).await.unwrap(), []);
 }

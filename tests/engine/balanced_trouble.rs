@@ -321,7 +321,11 @@ async fn growing(seconds: u32) -> Fleet {
 
 /// When web1 was back, and when web2 went out.
 async fn turn(fleet: &Fleet, id: DeploymentId) -> Duration {
-    let back = fleet.step(id, "web1", StepKind::Restore).await.finished_at.unwrap();
+    let back = fleet
+        .step(id, "web1", StepKind::Restore)
+        .await
+        .finished_at
+        .unwrap();
     let out = fleet.step(id, "web2", StepKind::Drain).await.started_at.unwrap();
     out.signed_duration_since(back).to_std().unwrap()
 }
@@ -351,5 +355,8 @@ async fn a_weight_that_grows_for_long_is_waited_for_only_for_a_while() {
     let turn = turn(&fleet, done.id).await;
     assert!(turn > Duration::from_secs(5), "{turn:?}");
     let log = fleet.world.log(done.id).await;
-    assert!(log.contains("After 6 s, balancer edge still gives a server only "), "{log}");
+    assert!(
+        log.contains("After 6 s, balancer edge still gives a server only "),
+        "{log}"
+    );
 }

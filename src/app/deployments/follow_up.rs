@@ -242,7 +242,9 @@ async fn still_approved(app: &App, actor: &Actor, origin: &Origin) -> Result<Opt
     }
     let approver = if_found(users::by_name(&app.store, by).await)?;
     let is_enabled = approver.is_some_and(|user| !user.disabled);
-    let moved = app.engine.has_moved_since(&origin.environment, deployment.id);
+    let moved = app
+        .engine
+        .is_reached_elsewhere(&origin.environment, deployment.id);
     Ok((is_enabled && !moved.await?).then_some(approval))
 }
 

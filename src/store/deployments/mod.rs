@@ -32,9 +32,9 @@ pub use overview::{
 pub use past::{PastDeployment, PastStep, insert_past};
 pub use remains::{LeftThere, left_there, set_remains};
 pub use rollouts::{
-    Footing, answer, answer_given, approve, change_pause, due, end_pause, footing, forget_ended_pause, leave_by_hand, plan,
-    remember_answer, request_pause, set_footing, set_pause, set_plan, set_service, set_service_before,
-    set_tree_digest, superseded, tree_digest, unfollowed_answer,
+    Footing, answer, answer_given, approve, change_pause, due, end_pause, footing, forget_ended_pause,
+    leave_by_hand, plan, remember_answer, request_pause, set_footing, set_pause, set_plan, set_service,
+    set_service_before, set_tree_digest, superseded, tree_digest, unfollowed_answer,
 };
 pub use states::{
     request_cancel, set_left_mixed, set_on_server, set_phase, set_previous_commit, set_server, set_state,

@@ -69,11 +69,7 @@ fn in_detail(one: &Deployment) -> [(&'static str, &'static str, String); 9] {
             "origin",
             one.origin.map(number).unwrap_or_default(),
         ),
-        (
-            "whether it undoes that one",
-            "undoes",
-            one.undoes.to_string(),
-        ),
+        ("whether it undoes that one", "undoes", one.undoes.to_string()),
         (TITLE, "title", one.commit_title.clone()),
         ("branch", "branch", one.branch.clone()),
         (
