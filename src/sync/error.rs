@@ -103,6 +103,14 @@ pub enum Trouble {
         /// What the tool said.
         detail: String,
     },
+    /// The group that the tree should belong to is unknown there, or the remote user is no member of it.
+    #[error(
+        "The deploy user cannot give files to the group that alone may read them ({detail}). Make the user a member of that group on the server, or correct the group in the environment."
+    )]
+    Group {
+        /// What the tool said.
+        detail: String,
+    },
     /// A directory that was there is gone.
     #[error("The working directory disappeared from the server during the deployment.")]
     Vanished,
@@ -276,6 +284,9 @@ impl Trouble {
         };
         if word == "apart" {
             return Self::Apart { command: detail };
+        }
+        if word == "group" {
+            return Self::Group { detail };
         }
         // Tar reports a full disk as “Wrote only”.
         if let Some(detail) = says(&["No space left on device", "Disk quota exceeded", "Wrote only"]) {

@@ -60,6 +60,7 @@ const LABELS: &[(&str, &str)] = &[
     ("projects", "Projects"),
     ("reason", "Reason"),
     ("referring", "Referring to others"),
+    ("readers", "Readable by the group alone"),
     ("remote_timeout", "Remote script timeout (s)"),
     ("remote_user", "Remote user"),
     ("secrets", "Secret"),
