@@ -314,7 +314,7 @@ async fn a_database_that_another_process_holds_for_a_while_ends_no_rollout() {
 async fn growing(seconds: u32) -> Fleet {
     let words = format!("check inter 100ms rise 2 fall 2 slowstart {seconds}s");
     let haproxy = Haproxy::builder().server_options_of("web", &words);
-    let mut fleet = Fleet::behind(haproxy, &[2], ONE, |project| project.up_limit(6)).await;
+    let fleet = Fleet::behind(haproxy, &[2], ONE, |project| project.up_limit(6)).await;
     fleet.world.script("deploy.sh", "exit 0");
     fleet
 }
