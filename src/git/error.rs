@@ -108,6 +108,24 @@ pub enum Error {
     /// A commit that was there, or is said to have been.
     #[error("Commit {} is no longer in the repository. It may have been removed by a force-push; pick another one.", .0.short())]
     Vanished(CommitId),
+    /// A commit in a form that libgit2 does not take.
+    #[error("Commit {} is damaged: {why}. Pick another one, or have it repaired in the repository.", .id.short())]
+    Damaged {
+        /// Which one.
+        id: CommitId,
+        /// What libgit2 said, without a full stop.
+        why: String,
+    },
+    /// An object of the repository is missing or damaged.
+    #[error(
+        "“{name}” of the repository needs something that is missing or damaged there: {why}. Nothing was fetched. Have it repaired, or that branch or tag removed, and fetch again."
+    )]
+    Broken {
+        /// The branch or tag, with `refs/heads/` or `refs/tags/`.
+        name: String,
+        /// What libgit2 said, without a full stop.
+        why: String,
+    },
     /// Input that makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -237,6 +255,7 @@ impl Error {
             Self::Cancelled | Self::NotFetched | Self::Empty | Self::Vanished(_) => ErrorKind::Conflict,
             Self::Submodule(_) | Self::BadEntry { .. } | Self::TooLarge { .. } => ErrorKind::Conflict,
             Self::Refused { .. } | Self::BadSettings { .. } => ErrorKind::Conflict,
+            Self::Damaged { .. } | Self::Broken { .. } => ErrorKind::Conflict,
             Self::TooMuchToCompare | Self::TooManyRefs { .. } => ErrorKind::Conflict,
             Self::PackTooLarge { .. } | Self::TooManyObjects { .. } => ErrorKind::Conflict,
             Self::Unreachable { .. } | Self::HostKey(_) | Self::AuthRefused { .. } | Self::Remote(_) => {

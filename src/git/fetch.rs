@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::GitOptions;
-use super::copy::{OBJECTS, check_history, copy_missing};
+use super::copy::{OBJECTS, Tip, check_history, copy_missing};
 use super::error::{Error, Result};
 use super::link::RemoteLink;
 use super::mirror::{Inner, Mirror, commit_id};
@@ -193,7 +193,7 @@ fn fetch_into(inner: &Inner, session: &Session) -> Result<usize> {
     // libgit2 passes over names that are none.
     let is_wanted = |name: &str| is_mirrored(name) && Reference::is_valid_name(name);
     let wanted = heads.iter().filter(|head| is_wanted(head.name()));
-    let wanted: Vec<Oid> = wanted.map(git2::RemoteHead::oid).collect();
+    let wanted: Vec<Tip> = wanted.map(|head| (head.name().to_owned(), head.oid())).collect();
     let goes_on = |objects, bytes| session.goes_on(objects, bytes);
     let stopped = |error| session.stopped().unwrap_or(error);
     if !goes_on(0, 0) {

@@ -183,8 +183,11 @@ fn all_at_once(meant: &[Planned], service: &mut InService<'_>, notes: &mut Vec<S
         };
     }
     if waves > 1 {
+        let fewer = service.pools.iter().filter(|pool| pool.keep < pool.size / 2);
+        let fewer = fewer.map(|pool| format!("; of {} only {} of {}", pool.backend, pool.keep, pool.size));
         notes.push(format!(
-            "Behind a balancer, all at once means {waves} waves, so that half of each backend stays in service."
+            "Behind a balancer, all at once means {waves} waves, so that half of each backend stays in service{}.",
+            fewer.collect::<String>()
         ));
     }
     batches
