@@ -31,16 +31,25 @@ async fn what_a_script_put_in_place_of_a_link_stays_in_its_release() {
 #[tokio::test]
 async fn what_lies_behind_a_link_of_the_repository_is_not_moved_into_the_store() {
     let mut site = Site::symlink().await;
-    site.exclude(&["conf/local.ini"]);
     let outside = site.beside("outside");
     put(&outside, "local.ini", "theirs");
     site.link("conf", outside.to_str().unwrap());
-    for text in ["1", "2"] {
-        site.write("f", text);
-        site.deploy().await;
-    }
+    site.write("f", "1");
+    site.deploy().await;
+
+    // Nothing can be linked below a link, so such a commit is refused.
+    site.exclude(&["conf/local.ini"]);
+    site.write("f", "2");
+    assert!(site.put_in_service().await.is_err());
+    assert_eq!(read(site.served().join("f")), "1");
+    // What the running release has behind its link is none of the release's.
+    site.remove("conf");
+    site.write("conf/other", "x");
+    site.put_in_service().await.unwrap();
+    assert_eq!(read(site.served().join("f")), "2");
     assert!(!outside.join("local.ini").is_symlink());
     assert_eq!(read(outside.join("local.ini")), "theirs");
+    assert_eq!(read(site.served().join("conf/local.ini")), "");
 }
 
 #[tokio::test]
