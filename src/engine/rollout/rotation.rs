@@ -301,28 +301,17 @@ impl Rotation {
         Ok(())
     }
 
-    /// Waits until servers that were put back have their full weight (`slowstart`), so that those which go out next
-    /// are really replaced. Gives that up after a limit, and says so.
-    pub async fn wait_full(&self, run: &Run, slots: &[Slot]) -> StepResult<()> {
+    /// Waits until servers that were put back have their full weight (`slowstart`). Returns the balancers that give
+    /// one less after the limit, each with the percentage.
+    pub async fn wait_full(&self, run: &Run, slots: &[Slot]) -> StepResult<Vec<(&str, u64)>> {
+        let mut late = Vec::new();
         for (balancer, places) in self.service.visits(slots)? {
-            let waited = balancer.wait_full(&places, self.up_limit, run.stop.token());
-            let Some(growth) = waited.await? else {
-                continue;
-            };
-            let mut log = run.log.step(StepName {
-                id: None,
-                server: String::new(),
-                kind: StepKind::Restore,
-            });
-            log.say(format!(
-                "After {} s, balancer {} still gives a server only {growth} % of its weight (slowstart); continuing.",
-                self.up_limit.as_secs(),
-                balancer.name(),
-            ))
-            .await;
-            log.finish().await;
+            let growth = balancer
+                .wait_full(&places, self.up_limit, run.stop.token())
+                .await?;
+            late.extend(growth.map(|growth| (balancer.name(), growth)));
         }
-        Ok(())
+        Ok(late)
     }
 
     /// The servers of each pool of the plan that are in service now.
