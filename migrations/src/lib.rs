@@ -39,6 +39,7 @@ mod m20261129_000110_policies;
 mod m20261129_000130_hand_acts;
 mod m20261129_000131_half_changed;
 mod m20261129_000140_identities;
+mod m20261129_000141_undoing;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -76,6 +77,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000130_hand_acts::Change),
             Box::new(m20261129_000131_half_changed::Change),
             Box::new(m20261129_000140_identities::Change),
+            Box::new(m20261129_000141_undoing::Change),
         ]
     }
 }

@@ -137,6 +137,7 @@ pub fn git_options(config: &Config) -> GitOptions {
         pack_limit: mebibytes(config.git.pack_limit_mib),
         lfs_object_limit: mebibytes(config.git.lfs_object_limit_mib),
         lfs_project_limit: mebibytes(config.git.lfs_project_limit_mib),
+        keep_free: mebibytes(config.engine.keep_free_mib),
         ..GitOptions::default()
     }
 }

@@ -171,7 +171,7 @@ sections! {
         deployment_log_mib: u32 = 256, within::<1, 16_384>;
         /// Mebibytes of the tree of a deployment, with what scripts on this host add to it.
         tree_limit_mib: u32 = 65_536, within::<1, 16_777_216>;
-        /// Mebibytes that scripts leave free on the disk of the work directory.
+        /// Mebibytes that scripts, fetches and packs leave free on the disks of this host.
         keep_free_mib: u32 = 512, within::<0, 16_777_216>;
     }
 

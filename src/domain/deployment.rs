@@ -200,6 +200,9 @@ pub struct Deployment {
     pub outcome: String,
     /// The deployment that it retries, resumes or rolls back.
     pub origin: Option<DeploymentId>,
+    /// Whether the engine queued it to undo the failed rollout `origin`. It was permitted with that rollout, and
+    /// pauses for nobody.
+    pub undoes: bool,
     /// The strategy, where it is not the environment's.
     pub strategy: Option<Strategy>,
     /// The reason given for overriding a lock.
@@ -253,6 +256,7 @@ impl Deployment {
             cancelled_by: None,
             outcome: String::new(),
             origin: None,
+            undoes: false,
             strategy: None,
             lock_override: None,
             approval: None,
@@ -274,12 +278,23 @@ impl Deployment {
             finished_at: None,
             cancelled_by: None,
             outcome: String::new(),
+            undoes: false,
             approval: None,
             pause_requested_by: None,
             pause: None,
             pauses: Vec::new(),
             last_line: 0,
             ..self.clone()
+        }
+    }
+
+    /// By which strategy it is carried out in `environment`: its own or the environment's. One that undoes a
+    /// failed rollout has no pause in it.
+    pub fn strategy_in(&self, environment: &Environment) -> Strategy {
+        let strategy = self.strategy.unwrap_or(environment.options.rollout.strategy);
+        match self.undoes {
+            true => strategy.without_pause(),
+            false => strategy,
         }
     }
 

@@ -263,6 +263,7 @@ impl Event {
             "kind": deployment.kind.as_str(), "reason": deployment.reason,
             "state": deployment.state.as_str(), "at": deployment.scheduled_at,
             "strategy": deployment.strategy, "origin": deployment.origin,
+            "undoes": deployment.undoes,
             "title": deployment.commit_title, "branch": deployment.branch,
             "previous_commit": deployment.previous_commit.as_ref().map(CommitId::as_str),
             "approved_by": given.map(|(who, _)| who), "approved_at": given.map(|(_, at)| at),

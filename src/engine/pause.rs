@@ -20,8 +20,8 @@ use crate::domain::{
     Actor, Answer, Answered, Answerer, Chosen, DeploymentState, Event, EventKind, Instant, Pause,
     PauseReason, PolicyLine, Result,
 };
-use crate::store::deployments;
 use crate::store::queue::Claimed;
+use crate::store::{Change, Leased, deployments};
 
 /// How often the store is asked for an answer given at another instance: one small read, and a person
 /// does not notice the wait.
@@ -62,7 +62,7 @@ async fn hold_in(run: &Run, pause: Pause) -> StepResult<Answered> {
 }
 
 /// Waits on in a pause that began before this process did. What was found changed is told in it, and time
-/// alone does not continue it then.
+/// alone does not continue it then. An answer that was given meanwhile is followed.
 ///
 /// # Errors
 /// As [`hold`].
@@ -72,7 +72,9 @@ pub(super) async fn wait_on(run: &Run, mut pause: Pause, findings: Vec<String>) 
         pause.since = run.now();
         pause.until = pause.until.filter(|_| findings.is_empty());
         pause.findings = findings;
-        begin(run, DeploymentState::Paused, &pause).await?;
+        let change = run.change().await?;
+        deployments::change_pause(&change, &pause).await?;
+        tell(run, change, &pause).await?;
     }
     wait(run, pause).await
 }
@@ -141,6 +143,11 @@ async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()
         deployments::set_state(&change, id, from, DeploymentState::Paused, pause.since, "").await?;
     }
     deployments::set_pause(&change, Some(pause)).await?;
+    tell(run, change, pause).await
+}
+
+/// Commits what was stored of a pause, with its event.
+async fn tell(run: &Run, change: Leased<Change>, pause: &Pause) -> StepResult<()> {
     let sentence = words::paused(pause);
     let paused = Event::by_engine(EventKind::DeploymentPaused, &run.deployment, &sentence);
     change.commit(paused).await?;

@@ -128,7 +128,7 @@ async fn decide(
     };
     // An automatic rollback is allowed with its deployment, and is not what the strategy and the
     // approval were for.
-    if action == deployment.kind.action() {
+    if action == deployment.kind.action() && !deployment.undoes {
         if deployment.strategy.is_some()
             && let Err(refusal) = access.permit(actor, Action::Configure, &resource, now)
         {

@@ -232,6 +232,9 @@ pub enum Error {
         /// How many are taken.
         limit: usize,
     },
+    /// The disk of the mirror has too little room left.
+    #[error("Nothing more was fetched: {0}. Make room there.")]
+    NoRoom(String),
     /// A file here could not be written or read.
     #[error("“{path}” could not be written: {source}.")]
     Disk {
@@ -278,6 +281,7 @@ impl Error {
                 ErrorKind::Unavailable
             }
             Self::Timeout { .. } | Self::Disk { .. } | Self::Lfs { .. } => ErrorKind::Unavailable,
+            Self::NoRoom(_) => ErrorKind::Unavailable,
             Self::Https(_) | Self::Mirror(_) | Self::Fetch(_) => ErrorKind::Unavailable,
             Self::InSubmodule { cause, .. } => cause.kind(),
             Self::Internal(_) => ErrorKind::Internal,

@@ -65,6 +65,7 @@ const LABELS: &[(&str, &str)] = &[
     ("provider", "Provider"),
     ("reason", "Reason"),
     ("referring", "Referring to others"),
+    ("readers", "Readable by the group alone"),
     ("remote_timeout", "Remote script timeout (s)"),
     ("remote_user", "Remote user"),
     ("secrets", "Secret"),

@@ -16,7 +16,7 @@ use crate::domain::{
 use crate::store::{Change, Reader, deployments, environments, projects, sealing, tokens, users};
 
 /// Why what awaits its approval cannot be approved as it was requested.
-const CHANGED: &str = "What it would do has changed since it was requested: other servers, another order, or other settings of the environment or project. Request it again.";
+const CHANGED: &str = "What it would do has changed since it was requested: other servers, another address of one, another order, or other settings of the environment or project. Request it again.";
 
 /// Approves a deployment: it becomes scheduled or queued.
 ///

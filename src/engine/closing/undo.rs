@@ -40,7 +40,8 @@ pub(super) async fn queue(
             ),
             permit: undo.permit.clone(),
             origin: Some(failed.id),
-            strategy: failed.strategy.map(without_pause),
+            undoes: true,
+            strategy: failed.strategy.map(Strategy::without_pause),
             ..failed.made_anew(now)
         };
         let new = NewDeployment {
@@ -63,12 +64,4 @@ pub(super) async fn queue(
     }
     said.extend(undo.not.iter().cloned());
     Ok(said.join(" "))
-}
-
-/// A rollback does not pause half-way for a person.
-fn without_pause(strategy: Strategy) -> Strategy {
-    match strategy {
-        Strategy::Canary { batch, keep, .. } => Strategy::Rolling { batch, keep },
-        other => other,
-    }
 }

@@ -19,7 +19,7 @@ use crate::engine::found::{Checked, Reached};
 use crate::engine::journal::{Active, Note};
 use crate::engine::output::StepLog;
 use crate::engine::permission::{self, Permission};
-use crate::engine::planning::{self, Asking, Prospect, Roster};
+use crate::engine::planning::{self, Asking, Prospect};
 use crate::engine::reach;
 use crate::engine::run::{Run, TargetServer};
 use crate::engine::shared::EngineParts;
@@ -73,7 +73,7 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
 /// Makes the plan, stores it, and logs its summary.
 async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
     let EngineParts { store, balancers, .. } = run.parts();
-    let strategy = Roster::strategy(run.deployment.strategy, &run.environment);
+    let strategy = run.deployment.strategy_in(&run.environment);
     let asking = Asking::Rollout;
     let prospect = planning::prospect(store, balancers, &run.roster, strategy, &run.meant, asking).await?;
     let plan = &prospect.plan;

@@ -170,6 +170,16 @@ pub async fn set_pause(tx: &impl Journal, pause: Option<&Pause>) -> Result<()> {
     Ok(())
 }
 
+/// Notes what the deployment waits for by now in the same pause: an answer that was given meanwhile stays.
+pub async fn change_pause(tx: &impl Journal, pause: &Pause) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::Pause, Expr::value(to_json(pause)?))
+        .filter(Column::Id.eq(tx.deployment().0))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
 /// Notes that the present pause has ended with `answered`. Both stay stored until a server is begun, so that
 /// the answer is still followed if the deployer ends before that.
 pub async fn end_pause(tx: &impl Journal, answered: &Answered) -> Result<()> {
