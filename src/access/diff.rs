@@ -13,9 +13,9 @@ use super::describe::Windows;
 use super::grid::{Grid, NOWHERE, OTHER, Spot, WorkedAnswer, crossed};
 use super::places::places;
 use super::policy::Policy;
+use super::rights::people;
 use super::rule::Rule;
 use super::states::{StateSet, States};
-use super::who::people;
 use crate::domain::access::GUEST;
 use crate::domain::calendar::{FREEZE, ONE_FREEZE};
 use crate::domain::{Action, Instant};
@@ -107,7 +107,12 @@ pub(super) struct Cells<'a> {
 impl Cells<'_> {
     /// The states in which `cell` differs, at its spot or at the one that stands for it here.
     pub fn at<'s>(&'s self, cell: &Cell<'s>) -> Option<&'s StateSet> {
-        let project = match self.spots.iter().any(|spot| spot.project == cell.spot.project) {
+        let from = Spot {
+            project: cell.spot.project,
+            environment: "",
+        };
+        let first = self.spots.range(from..).next();
+        let project = match first.is_some_and(|spot| spot.project == cell.spot.project) {
             true => cell.spot.project,
             false => OTHER,
         };
@@ -128,15 +133,23 @@ impl Cells<'_> {
 }
 
 /// Compares the policies `old` and `new` from `now` on.
-pub(super) fn diff(old: &Policy, new: &Policy, is_standard: bool, now: Instant) -> PolicyDiff {
+pub(super) fn diff(old: &Policy, new: &Policy, now: Instant) -> PolicyDiff {
     let states = States::of(&[&old.calendar, &new.calendar], now);
     let comparison = PolicyComparison::new(old, new, &states);
     let everybody = comparison.cells(GUEST);
     // The same differences, by whom they are about.
     let mut by_cells: BTreeMap<Cells<'_>, Vec<String>> = BTreeMap::new();
     let names: BTreeSet<String> = people(old).into_iter().chain(people(new)).collect();
-    for name in names.into_iter().filter(|name| comparison.may_differ(name)) {
-        let mut cells = comparison.cells(&name);
+    // Whom the same rules are about, the same differences are about.
+    let mut by_rules: BTreeMap<[Vec<usize>; 2], Vec<String>> = BTreeMap::new();
+    for name in names {
+        let rules = comparison.rules_of(&name);
+        if comparison.may_differ(&rules) {
+            by_rules.entry(rules).or_default().push(name);
+        }
+    }
+    for (rules, names) in by_rules {
+        let mut cells = comparison.cells_of(&rules);
         for (cell, states) in &mut cells.differing {
             // What changes for everybody is told once.
             if let Some(of_all) = everybody.at(cell) {
@@ -144,7 +157,10 @@ pub(super) fn diff(old: &Policy, new: &Policy, is_standard: bool, now: Instant) 
             }
         }
         cells.differing.retain(|_, states| !states.is_empty());
-        by_cells.entry(cells).or_default().push(name);
+        by_cells.entry(cells).or_default().extend(names);
+    }
+    for names in by_cells.values_mut() {
+        names.sort_unstable();
     }
     by_cells.entry(everybody).or_default().push(GUEST.to_owned());
     let told = by_cells
@@ -156,7 +172,7 @@ pub(super) fn diff(old: &Policy, new: &Policy, is_standard: bool, now: Instant) 
     });
     PolicyDiff {
         differences,
-        is_complete: is_standard && states.is_complete,
+        is_complete: old.is_standard() && new.is_standard() && states.is_complete,
     }
 }
 
@@ -184,29 +200,45 @@ impl<'a> PolicyComparison<'a> {
         }
     }
 
-    /// Whether the rules for `name` mean something else in each policy.
-    fn may_differ(&self, name: &str) -> bool {
-        let meant = |grid: &Grid<'_>, meanings: &[usize]| {
-            let rules = grid.rules_of(name).into_iter();
-            rules
-                .filter_map(|rule| meanings.get(rule).copied())
-                .collect::<BTreeSet<usize>>()
+    /// The rules for `name` in each policy.
+    fn rules_of(&self, name: &str) -> [Vec<usize>; 2] {
+        [self.old.rules_of(name), self.new.rules_of(name)]
+    }
+
+    /// Whether these rules mean something else in each policy.
+    fn may_differ(&self, [old_rules, new_rules]: &[Vec<usize>; 2]) -> bool {
+        let meant = |rules: &[usize], meanings: &[usize]| {
+            let known = rules.iter().filter_map(|rule| meanings.get(*rule).copied());
+            known.collect::<BTreeSet<usize>>()
         };
         let [old, new] = &self.meanings;
-        meant(&self.old, old) != meant(&self.new, new)
+        meant(old_rules, old) != meant(new_rules, new)
     }
 
     /// Where both differ for `name`, and in which states.
     pub fn cells(&self, name: &str) -> Cells<'_> {
-        let (old_rules, new_rules) = (self.old.rules_of(name), self.new.rules_of(name));
-        let mut spots = self.old.spots(&old_rules);
-        spots.extend(self.new.spots(&new_rules));
+        self.cells_of(&self.rules_of(name))
+    }
+
+    /// Where both differ for somebody whom these rules are about.
+    fn cells_of(&self, [old_rules, new_rules]: &[Vec<usize>; 2]) -> Cells<'_> {
+        let mut spots = self.old.spots(old_rules);
+        spots.extend(self.new.spots(new_rules));
         // One policy may name the project of a difference, and the other one its environment.
         let spots = crossed(&spots);
         let mut differing = BTreeMap::new();
+        // The spots of a project follow each other: rules about other projects are passed over once.
+        let mut at_hand = (None, Vec::new(), Vec::new());
         for &spot in &spots {
-            let old_here = about(&self.old, &old_rules, spot);
-            let new_here = about(&self.new, &new_rules, spot);
+            if at_hand.0 != Some(spot.project) {
+                at_hand = (
+                    Some(spot.project),
+                    self.old.rules_about(old_rules, spot.project),
+                    self.new.rules_about(new_rules, spot.project),
+                );
+            }
+            let old_here = about(&self.old, &at_hand.1, spot);
+            let new_here = about(&self.new, &at_hand.2, spot);
             if old_here.is_empty() && new_here.is_empty() {
                 continue;
             }

@@ -88,13 +88,6 @@ fn read(source: &Source, report: &mut PolicyReport) -> Option<Loaded> {
     let policy = Policy::new(calendar, files, lines, judge, &model);
     expectations::run(&expected, &policy, problems);
     suspicions::check(&model, &policy, &expected, problems);
-    if expected.is_empty()
-        && policy.files.0.contains_key(TESTS)
-        && !problems.iter().any(|one| one.file == TESTS)
-    {
-        let message = "There are no expectations in it, so the policy has no tests.";
-        problems.push(Problem::warning(TESTS, 0, message));
-    }
     report.tests_run = expected.len();
     Some(Loaded {
         policy,

@@ -9,7 +9,8 @@
 //!
 //! Questions about a policy as a whole are [`OpenedPolicy`]'s: `lints` says what is hardly meant, `grid`
 //! works out what all lines say together in all `states` of time, from which `who` and `diff` answer,
-//! `explain`, `week` and `coverage` ask casbin.
+//! `explain`, `week` and `coverage` ask casbin. Pages ask the policy in force, or one that was, by
+//! [`PolicyAnswers`].
 //!
 //! A decision is about an [`Actor`]'s names: the user, the groups from the login, and the user
 //! `default`, whose rights everybody has. A deny for one of them overrides everything.
@@ -39,9 +40,12 @@ mod other_times;
 mod permit;
 mod places;
 mod policy;
+mod policy_answers;
 mod problem;
 mod question;
 mod rename;
+mod rights;
+mod rights_table;
 mod roles;
 mod rule;
 mod scope;
@@ -64,9 +68,12 @@ pub use explain::{Explanation, Ruling, SpeakingLine};
 pub use files::{FILE_LIMIT, FilesStamp, PolicyFiles, SHIPPED};
 pub use layout::aligned;
 pub use lints::Existing;
-pub use opened::{OpenedPolicy, PolicyQuestion, names_for};
+pub use opened::{OpenedPolicy, names_for};
 pub use permit::Permit;
+pub use policy_answers::PolicyAnswers;
 pub use problem::{PolicyReport, Problem, Severity};
+pub use question::PolicyQuestion;
+pub use rights_table::{AllowedTime, RightsRow, RightsTable};
 pub use suspicions::is_taken_for;
 pub use week::{DaySpan, DrawnDay};
 pub use who::{Holder, Holders};
@@ -344,6 +351,11 @@ impl Access {
             )
         };
         users.filter(may).take(ADMINISTRATORS_SHOWN).collect()
+    }
+
+    /// The policy in force, to ask it questions.
+    pub fn answers(&self) -> PolicyAnswers {
+        PolicyAnswers::new(self.in_force())
     }
 
     fn in_force(&self) -> Arc<Policy> {

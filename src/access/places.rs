@@ -28,7 +28,7 @@ pub(super) fn places<'a>(spots: &BTreeSet<Spot<'a>>, universe: &BTreeSet<Spot<'a
             OTHER => "any other project",
             name => project_of(name).unwrap_or(name),
         };
-        if take(&mut left, universe, |spot| spot.project == project) {
+        if take_project(&mut left, universe, project) {
             told.push(format!("{name}/*"));
         }
     }
@@ -51,6 +51,26 @@ fn take<'a>(
     let is_whole = own.peek().is_some() && own.all(|spot| left.contains(spot));
     if is_whole {
         left.retain(|spot| !is_meant(spot));
+    }
+    is_whole
+}
+
+/// The same for the spots of one project, without looking at those of others.
+fn take_project<'a>(left: &mut BTreeSet<Spot<'a>>, universe: &BTreeSet<Spot<'a>>, project: &'a str) -> bool {
+    let from = Spot {
+        project,
+        environment: "",
+    };
+    let own = universe.range(from..).take_while(|spot| spot.project == project);
+    let own: Vec<Spot<'a>> = own
+        .copied()
+        .filter(|spot| spot.project != ANY && !is_area(spot))
+        .collect();
+    let is_whole = !own.is_empty() && own.iter().all(|spot| left.contains(spot));
+    if is_whole {
+        own.iter().for_each(|spot| {
+            left.remove(spot);
+        });
     }
     is_whole
 }

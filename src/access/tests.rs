@@ -11,6 +11,7 @@ mod holiday_file;
 mod hostile;
 mod indexed;
 mod linted;
+mod rights;
 mod scopes;
 mod second_person;
 mod shipped;

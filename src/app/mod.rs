@@ -9,6 +9,8 @@ pub mod activity;
 pub mod admin;
 pub mod audit;
 pub mod balancers;
+pub mod calendar;
+pub mod calendar_feed;
 pub mod cleaner;
 pub mod commits;
 pub mod comparison;
@@ -30,6 +32,7 @@ pub mod passwords;
 pub mod places;
 pub mod plans;
 pub mod policy;
+pub mod policy_questions;
 mod refusals;
 pub mod sealing;
 pub mod search;
@@ -48,7 +51,7 @@ use serde_json::json;
 use self::audit::heads::{self, LastComparison};
 use self::outside::ways::Outside;
 use self::refusals::{Refusals, Refused};
-use crate::access::{Access, Permit};
+use crate::access::{Access, Permit, PolicyAnswers};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{
@@ -91,6 +94,8 @@ pub struct App {
     comparison: Arc<LastComparison>,
     /// The ways to log in from outside.
     outside: Arc<Outside>,
+    /// The last policy of the past that was asked about.
+    past_policy: Arc<tokio::sync::Mutex<Option<PolicyAnswers>>>,
     /// Whether refusals are recorded: not where a page only finds out what it may offer.
     acts: bool,
 }
@@ -119,6 +124,7 @@ impl App {
             refusals: Arc::default(),
             verifying: Arc::default(),
             comparison: Arc::default(),
+            past_policy: Arc::default(),
             acts: true,
         }
     }

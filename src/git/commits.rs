@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use chrono::DateTime;
-use git2::{BranchType, ErrorCode, ObjectType, Oid, Repository};
+use git2::{BranchType, ErrorCode, ObjectType, Repository};
 
 use super::error::{Error, Result};
 use super::mirror::{Inner, Mirror, commit_id, find_commit};
@@ -139,30 +139,18 @@ pub(super) fn tip<'a>(
 }
 
 impl CommitInfo {
-    /// A commit of a list. One whose author or time libgit2 does not take has its message and no author.
-    pub(super) fn read(repository: &Repository, id: Oid) -> Result<Self> {
-        let cause = match repository.find_commit(id) {
-            Ok(commit) => return Ok(Self::of(&commit)),
-            Err(cause) => cause,
-        };
-        let odb = repository.odb()?;
-        let object = odb.read(id).map_err(|_| cause)?;
-        let head = object.data().windows(2).position(|two| two == b"\n\n");
-        let message = head.map_or(&[][..], |end| &object.data()[end + 2..]);
-        let message = message_of(message);
-        Ok(Self {
-            id: commit_id(id),
-            author: String::new(),
-            email: String::new(),
-            time: DateTime::UNIX_EPOCH,
-            title: field(message.lines().next().unwrap_or_default().as_bytes()),
-            message,
-        })
-    }
-
     pub(super) fn of(commit: &git2::Commit<'_>) -> Self {
         let author = commit.author();
-        let message = message_of(commit.message_bytes());
+        let message = commit.message_bytes();
+        let is_within = |at: &usize| message.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
+        let end = message.len().min(MESSAGE_LIMIT);
+        // Not within a character of UTF-8, which has four bytes at most.
+        let end = (end.saturating_sub(3)..=end)
+            .rev()
+            .find(|at| !is_within(at))
+            .unwrap_or(end);
+        let message = &message[..end];
+        let message = text_of(message).trim().to_owned();
         Self {
             id: commit_id(commit.id()),
             author: field(author.name_bytes()),
@@ -172,18 +160,6 @@ impl CommitInfo {
             message,
         }
     }
-}
-
-/// The beginning of a message.
-fn message_of(message: &[u8]) -> String {
-    let is_within = |at: &usize| message.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
-    let end = message.len().min(MESSAGE_LIMIT);
-    // Not within a character of UTF-8, which has four bytes at most.
-    let end = (end.saturating_sub(3)..=end)
-        .rev()
-        .find(|at| !is_within(at))
-        .unwrap_or(end);
-    text_of(&message[..end]).trim().to_owned()
 }
 
 /// Text that a person wrote: UTF-8, or else Latin-1, as in old commits.

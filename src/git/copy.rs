@@ -129,10 +129,14 @@ fn each_missing(
 
 /// Says on which branch or tag an object is that libgit2 cannot read.
 fn broken(name: &str, error: Error) -> Error {
-    let Error::Mirror(cause) = error else { return error };
+    let why = match error {
+        Error::Mirror(cause) => cause.message().escape_debug().to_string(),
+        Error::Damaged { why, .. } => why.escape_debug().to_string(),
+        other => return other,
+    };
     Error::Broken {
         name: name.escape_debug().to_string(),
-        why: cause.message().escape_debug().to_string(),
+        why,
     }
 }
 

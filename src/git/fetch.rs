@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, FetchOptions, Oid, Reference, Remote, RemoteCallbacks,
+    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Reference, Remote, RemoteCallbacks,
     RemoteRedirect, RemoteUpdateFlags, Repository,
 };
 use tokio::time::timeout;
@@ -117,6 +117,7 @@ fn explain(error: Error, link: &RemoteLink) -> Error {
     }
     match (said.is_empty(), cause.class()) {
         (false, _) => Error::Remote(said),
+        (true, ErrorClass::Net) if cause.code() == ErrorCode::Eof => Error::NoAnswer,
         (true, ErrorClass::Http) => Error::Remote(escaped(cause.message())),
         // A remote may send words of its own, which libgit2 repeats.
         (true, _) if cause.message().contains(char::is_control) => Error::Remote(escaped(cause.message())),

@@ -90,7 +90,7 @@ impl Mirror {
             let begin = from.offset.min(order.len());
             let end = (begin + limit).min(order.len());
             let commits = order[begin..end].iter();
-            let commits = commits.map(|id| CommitInfo::read(repository, *id));
+            let commits = commits.map(|id| Ok(CommitInfo::of(&repository.find_commit(*id)?)));
             let next = (order.len() > end).then(|| Cursor {
                 tip: from.tip.clone(),
                 offset: end,
@@ -172,7 +172,9 @@ impl Mirror {
             let mut ids = walk.take(limit + 1).collect::<Result<Vec<_>, _>>()?;
             let more = ids.len() > limit;
             ids.truncate(limit);
-            let commits = ids.into_iter().map(|id| CommitInfo::read(repository, id));
+            let commits = ids
+                .into_iter()
+                .map(|id| Ok(CommitInfo::of(&repository.find_commit(id)?)));
             Ok(Commits {
                 commits: commits.collect::<Result<_>>()?,
                 more,
@@ -208,12 +210,10 @@ fn look_through(
             break;
         }
         searched += 1;
-        let id = id?;
-        let found = match repository.find_commit(id) {
-            Ok(commit) => fits(&commit, text).then(|| CommitInfo::of(&commit)),
-            Err(_) => Some(CommitInfo::read(repository, id)?).filter(|damaged| is_in(damaged, text)),
-        };
-        commits.extend(found);
+        let commit = repository.find_commit(id?)?;
+        if fits(&commit, text) {
+            commits.push(CommitInfo::of(&commit));
+        }
     }
     Ok(CommitPage {
         commits,
@@ -229,9 +229,4 @@ fn fits(commit: &git2::Commit<'_>, text: &str) -> bool {
         || has(author.name_bytes())
         || has(author.email_bytes())
         || commit.id().to_string().starts_with(text)
-}
-
-/// As [`fits`], for a commit that libgit2 does not read.
-fn is_in(commit: &CommitInfo, text: &str) -> bool {
-    commit.message.to_lowercase().contains(text) || commit.id.as_str().starts_with(text)
 }

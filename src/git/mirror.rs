@@ -294,7 +294,7 @@ pub(super) fn find_commit<'a>(repository: &'a Repository, id: &CommitId) -> Resu
         Err(error) if error.code() == ErrorCode::NotFound => Err(gone()),
         Err(error) if matches!(error.class(), ErrorClass::Object | ErrorClass::Invalid) => {
             Err(Error::Damaged {
-                id: id.clone(),
+                what: format!("Commit {}", id.short()),
                 why: error.message().to_owned(),
             })
         }

@@ -3,6 +3,7 @@
 
 /// Names of fields, and what their forms call them.
 const LABELS: &[(&str, &str)] = &[
+    ("action", "Action"),
     ("address", "Host name or IP address"),
     ("again", "Repeat the new password"),
     ("approval_hours", "Requires approval within (hours)"),
@@ -14,6 +15,7 @@ const LABELS: &[(&str, &str)] = &[
     ("clusters", "Clusters"),
     ("code", "Code"),
     ("commit", "Commit"),
+    ("day", "Day"),
     ("description", "Description"),
     ("display_name", "Display name"),
     ("drain_limit", "Drain timeout (s)"),
@@ -27,6 +29,7 @@ const LABELS: &[(&str, &str)] = &[
     ("from", "From"),
     ("git_url", "Repository URL"),
     ("heads", "Heads kept before"),
+    ("groups", "Groups of the login"),
     ("health_attempts", "Maximum attempts"),
     ("health_command", "Command"),
     ("health_from", "Run from"),
@@ -55,6 +58,7 @@ const LABELS: &[(&str, &str)] = &[
     ("on_failure", "When a server fails"),
     ("parallel", "Servers in parallel"),
     ("password", "Password"),
+    ("place", "Where"),
     ("port", "Port"),
     ("position", "Position in the chain"),
     ("projects", "Projects"),
@@ -76,6 +80,10 @@ const LABELS: &[(&str, &str)] = &[
     ("user", "Log in as"),
     ("variables", "Plain"),
     ("via", "Jump hosts"),
+    ("week", "Week of"),
+    ("when", "When"),
+    ("who", "Who"),
+    ("zone", "Time zone"),
     ("wait", "Pause after the canary (s)"),
 ];
 

@@ -3,7 +3,7 @@
 //! The gate makes one [`Principal`] for each request, before anything else looks at it. A request
 //! proves its sender in one way only: if it has an `Authorization` header, that is an API token or the
 //! request is refused, and cookies are ignored; else, what the login proxy says, where there is one; else the
-//! cookie of a session.
+//! cookie of a session. The calendar feed alone takes a token in its address.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
@@ -17,12 +17,13 @@ use super::login_proxy::{self, NamedByProxy, only};
 use super::session::{self, SeenFrom};
 use super::settings::Settings;
 use super::site::Site;
+use super::urls;
 use crate::app::logins::{self, Logins};
-use crate::app::outside::{self, OutsideAccount, believed};
+use crate::app::outside::{self, OutsideAccount};
 use crate::app::tokens::{self, TokenHolder};
 use crate::config::Network;
 use crate::domain::user::User;
-use crate::domain::{Actor, Error, ErrorKind, Instant, LoginProvider, OutsideLogin, Result, SignedIn};
+use crate::domain::{Actor, Error, ErrorKind, Instant, Result, SignedIn};
 
 /// The sender of a request, and the proof.
 #[derive(Debug, Clone)]
@@ -87,6 +88,17 @@ impl Principal {
                 "X-Impersonate-Username needs an API token in the Authorization header. Nothing was done.",
             ));
         }
+        if let Some(secret) = feed_secret(request) {
+            let holder = site.tokens.holder(&site.app, &secret, (&address, None)).await?;
+            // An address is kept by calendar programs and logged by proxies.
+            if !holder.only_views() {
+                return Err(Error::new(
+                    ErrorKind::Forbidden,
+                    "The address of a calendar takes an API token whose scope is the action “view” alone.",
+                ));
+            }
+            return Ok(Self::by_token(holder));
+        }
         if let Some(proxy) = &site.settings.login_proxy
             && let Some(named) = login_proxy::named(proxy, request)?
         {
@@ -100,16 +112,7 @@ impl Principal {
     }
 
     async fn by_proxy(site: &Site, named: NamedByProxy, address: &str) -> Result<Self> {
-        let login = OutsideLogin {
-            provider: LoginProvider::Proxy,
-            name: named.subject.clone(),
-            subject: named.subject,
-            display_name: String::new(),
-            email: String::new(),
-            groups: believed::groups(named.groups, &site.app.config().login_proxy.groups),
-            lifetime: None,
-            second_factor: true,
-        };
+        let login = named.into_login(&site.app.config().login_proxy.groups);
         let known = outside::account(&site.app, &login, address).await?;
         let actor = Actor {
             groups: login.groups,
@@ -274,6 +277,17 @@ async fn enter_by_cookie(
 /// Whether a request has an `Authorization` header.
 pub fn has_authorization(headers: &HeaderMap) -> bool {
     headers.contains_key(header::AUTHORIZATION)
+}
+
+/// The API token in the address of the calendar feed, as calendar programs send no headers. No other address
+/// takes one.
+pub fn feed_secret(request: &Request) -> Option<String> {
+    if request.uri().path() != urls::calendar_feed() || has_authorization(request.headers()) {
+        return None;
+    }
+    let pairs = url::form_urlencoded::parse(request.uri().query()?.as_bytes());
+    let mut secrets = pairs.filter(|(name, _)| name == "token");
+    secrets.next().map(|(_, secret)| secret.into_owned())
 }
 
 /// The secret of the one `Authorization: Bearer …` that a request has.

@@ -53,6 +53,10 @@ fn table() -> Table {
         .at("/deployments/:id/rollback", post(deployment::acts::roll_back))
         .at(urls::overview(), get(overview::index))
         .at(urls::search(), get(search::show))
+        .at(urls::policy_may(), get(pages::policy::may::show))
+        .at(urls::policy_who(), get(pages::policy::who::show))
+        .at(urls::calendar(), get(pages::calendar::show))
+        .at(urls::calendar_feed(), get(pages::calendar::feed))
         .at("/projects/:project", get(project::show).post(project::fetch))
         .at("/projects/:project/diff", get(diff::show))
         .at(

@@ -83,6 +83,14 @@ fixed! {
     admin_users = "/admin/users";
     /// The policy files as they are in force.
     admin_policy = "/admin/policy";
+    /// May somebody do something somewhere?
+    policy_may = "/policy/may";
+    /// Who may do what at a place.
+    policy_who = "/policy/who";
+    /// Windows, holidays, freezes, locks and scheduled deployments, week by week.
+    calendar = "/calendar";
+    /// The same for calendar programs.
+    calendar_feed = "/calendar.ics";
     /// Reads the policy files again (POST).
     admin_policy_reload = "/admin/policy/reload";
     /// Locks everything (POST).
@@ -268,6 +276,21 @@ pub fn live_after(count: u64) -> String {
 /// Only the deployments of one project.
 pub fn project_history(project: &str) -> String {
     with_query(history(), &[("project", project)])
+}
+
+/// Who may do what at `place`: `project/environment` or a project.
+pub fn policy_who_at(place: &str) -> String {
+    with_query(policy_who(), &[("place", place)])
+}
+
+/// Who may do what in an environment.
+pub fn policy_who_in(project: &str, environment: &str) -> String {
+    policy_who_at(&format!("{project}/{environment}"))
+}
+
+/// The calendar for programs, with the API token that they show.
+pub fn calendar_feed_with(token: &str) -> String {
+    with_query(calendar_feed(), &[("token", token)])
 }
 
 /// A policy as it was in force, by its digest.

@@ -23,6 +23,7 @@ pub mod killed;
 mod odd_scripts;
 mod owed;
 mod permission;
+mod policy_changed;
 mod queueing;
 mod recovering;
 mod refusals;

@@ -60,6 +60,7 @@ pub const ROOMS: &[Room] = &[
                 "login_proxy",
                 "principal",
                 "visitor",
+                "zone",
                 "frame",
                 "errors",
                 "assets",

@@ -63,7 +63,7 @@ fn link() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-fn policy_text() -> impl Strategy<Value = String> {
+pub(super) fn policy_text() -> impl Strategy<Value = String> {
     (vec(rule(), 0..9), vec(link(), 0..8)).prop_map(|(rules, links)| {
         // Somebody administers, or the policy would be refused.
         let links: std::collections::BTreeSet<String> = links.into_iter().collect();
@@ -72,7 +72,7 @@ fn policy_text() -> impl Strategy<Value = String> {
     })
 }
 
-fn calendar_text() -> impl Strategy<Value = String> {
+pub(super) fn calendar_text() -> impl Strategy<Value = String> {
     let windows = select(&["08:00-18:00", "09:00-12:00", "20:00-02:00"][..]);
     let zones = select(&["UTC", "Europe/Paris"][..]);
     let freezes = select(
@@ -88,7 +88,7 @@ fn calendar_text() -> impl Strategy<Value = String> {
     })
 }
 
-fn loaded(policy: &str, calendar: &str) -> Option<Policy> {
+pub(super) fn loaded(policy: &str, calendar: &str) -> Option<Policy> {
     let dir = directory(&[(POLICY, policy), (CALENDAR, calendar), (TESTS, "")]);
     load::open(&Source::Directory(dir.path().to_owned()))
         .0

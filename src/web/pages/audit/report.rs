@@ -45,6 +45,8 @@ struct ReportPage {
     alone: String,
     lists: Vec<EventList>,
     csv: String,
+    /// Who could do what, on the last day of the period.
+    who: String,
 }
 
 struct DeploymentLine {
@@ -228,6 +230,22 @@ fn alone(lines: &[DeploymentLine]) -> String {
     }
 }
 
+/// Who could do what at the place of a report, on its last day.
+fn who(asked: &ReportRequest) -> String {
+    let project = asked.project.as_deref().unwrap_or_default();
+    let place = match &asked.environment {
+        Some(environment) if !project.is_empty() => format!("{project}/{environment}"),
+        _ => project.to_owned(),
+    };
+    let day = (asked.to - chrono::TimeDelta::seconds(1))
+        .date_naive()
+        .to_string();
+    urls::with_query(
+        urls::policy_who(),
+        &[("place", &place), ("day", &day), ("zone", "UTC")],
+    )
+}
+
 /// `GET /audit/report`
 #[handler]
 pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
@@ -266,6 +284,7 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         window: found.window.unwrap_or_default(),
         alone: alone(&lines),
         csv: filter.url_with(urls::audit_report_csv(), "", ""),
+        who: who(&asked),
         lists: lists(&mut found),
         deployments: ReportList {
             items: lines,
