@@ -92,10 +92,10 @@ pub struct App {
     /// Held while the audit log is verified, which reads all of it.
     verifying: Arc<tokio::sync::Mutex<()>>,
     comparison: Arc<LastComparison>,
-    /// The ways to log in from outside.
-    outside: Arc<Outside>,
     /// The last policy of the past that was asked about.
     past_policy: Arc<tokio::sync::Mutex<Option<PolicyAnswers>>>,
+    /// The ways to log in from outside.
+    outside: Arc<Outside>,
     /// Whether refusals are recorded: not where a page only finds out what it may offer.
     acts: bool,
 }
