@@ -8,7 +8,8 @@ use poem::http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::settings::LoginProxy;
-use crate::domain::{Error, ErrorKind, Result};
+use crate::app::outside::believed::groups;
+use crate::domain::{Error, ErrorKind, LoginProvider, OutsideLogin, Result};
 
 /// The header by which the proxy proves itself.
 const SECRET: &str = "x-deployer-proxy-secret";
@@ -18,6 +19,22 @@ pub struct NamedByProxy {
     pub subject: String,
     /// All of them, believed or not.
     pub groups: Vec<String>,
+}
+
+impl NamedByProxy {
+    /// The same as a login, with those of the groups that `believed` names.
+    pub fn into_login(self, believed: &[String]) -> OutsideLogin {
+        OutsideLogin {
+            provider: LoginProvider::Proxy,
+            name: self.subject.clone(),
+            subject: self.subject,
+            display_name: String::new(),
+            email: String::new(),
+            groups: groups(self.groups, believed),
+            lifetime: None,
+            second_factor: true,
+        }
+    }
 }
 
 /// Whom `proxy` names as the sender of `request`; `None` when nobody is named.

@@ -19,11 +19,11 @@ use super::settings::Settings;
 use super::site::Site;
 use super::urls;
 use crate::app::logins::{self, Logins};
-use crate::app::outside::{self, OutsideAccount, believed};
+use crate::app::outside::{self, OutsideAccount};
 use crate::app::tokens::{self, TokenHolder};
 use crate::config::Network;
 use crate::domain::user::User;
-use crate::domain::{Actor, Error, ErrorKind, Instant, LoginProvider, OutsideLogin, Result, SignedIn};
+use crate::domain::{Actor, Error, ErrorKind, Instant, Result, SignedIn};
 
 /// The sender of a request, and the proof.
 #[derive(Debug, Clone)]
@@ -112,16 +112,7 @@ impl Principal {
     }
 
     async fn by_proxy(site: &Site, named: NamedByProxy, address: &str) -> Result<Self> {
-        let login = OutsideLogin {
-            provider: LoginProvider::Proxy,
-            name: named.subject.clone(),
-            subject: named.subject,
-            display_name: String::new(),
-            email: String::new(),
-            groups: believed::groups(named.groups, &site.app.config().login_proxy.groups),
-            lifetime: None,
-            second_factor: true,
-        };
+        let login = named.into_login(&site.app.config().login_proxy.groups);
         let known = outside::account(&site.app, &login, address).await?;
         let actor = Actor {
             groups: login.groups,
