@@ -18,23 +18,42 @@ impl Policy {
     }
 
     /// The line of a rule by which somebody would administer everything, were it not for another that
-    /// denies it: then nobody is left who may, at any time. `None`: somebody may, or the policy has no
-    /// lines.
+    /// denies it: then nobody is left who may, at any time. 0 where there are no lines at all. `None`:
+    /// somebody may.
     pub fn administered_by_nobody(&self) -> Option<u32> {
+        let windows: BTreeSet<&str> = self.giving().map(|rule| rule.window.as_str()).collect();
+        let people = self.possible_administrators();
+        let mut windows = windows.into_iter();
+        let somebody = windows.any(|window| self.has_administrator(&people, window));
+        let first = self.giving().next().or_else(|| self.rules().first());
+        (!somebody).then(|| first.map_or(0, |rule| rule.line.line))
+    }
+
+    /// A window and a line because of which nobody may administer everything at some times, though
+    /// somebody may at others: the line gives it in that window alone, or takes it away there (`true`).
+    pub fn administered_at_times(&self) -> Option<(&Rule, bool)> {
+        let people = self.possible_administrators();
+        if !self.has_administrator(&people, ALWAYS) {
+            return self.giving().next().map(|rule| (rule, false));
+        }
+        let of_any = [ANY, Action::Administer.as_str()];
+        let takes = |rule: &&Rule| rule.deny && of_any.contains(&rule.action.as_str());
+        let mut taking = self.rules().iter().filter(takes);
+        let found = taking.find(|rule| !self.has_administrator(&people, &rule.window));
+        found.map(|rule| (rule, true))
+    }
+
+    /// The lines that give it.
+    fn giving(&self) -> impl Iterator<Item = &Rule> {
         let administer = Action::Administer.as_str();
-        let gives = |rule: &&Rule| !rule.deny && rule.action == administer;
-        let windows: BTreeSet<&str> = self
-            .rules()
+        self.rules()
             .iter()
-            .filter(gives)
-            .map(|rule| rule.window.as_str())
-            .collect();
-        let subjects: BTreeSet<&str> = self
-            .rules()
-            .iter()
-            .filter(gives)
-            .map(|rule| rule.subject.as_str())
-            .collect();
+            .filter(move |rule| !rule.deny && rule.action == administer)
+    }
+
+    /// Who has, by a line or a role, what some line gives.
+    fn possible_administrators(&self) -> Vec<&str> {
+        let subjects: BTreeSet<&str> = self.giving().map(|rule| rule.subject.as_str()).collect();
         let roles = &self.lines().roles;
         let named = self
             .rules()
@@ -49,12 +68,13 @@ impl Policy {
         let holders = self.holders_of(subjects);
         let is_for_all = [GUEST, ANY].iter().any(|name| holders.contains(name));
         let may_hold = |name: &&str| is_for_all || holders.contains(name);
-        let somebody = people.into_iter().filter(may_hold).any(|name| {
-            let mut windows = windows.iter();
-            windows.any(|window| self.administers(&[name, GUEST], window).is_some())
-        });
-        let first = self.rules().iter().find(gives).or_else(|| self.rules().first());
-        first.filter(|_| !somebody).map(|rule| rule.line.line)
+        people.into_iter().filter(may_hold).collect()
+    }
+
+    /// Whether one of `people` may administer everything while `window` is open.
+    fn has_administrator(&self, people: &[&str], window: &str) -> bool {
+        let mut people = people.iter();
+        people.any(|name| self.administers(&[name, GUEST], window).is_some())
     }
 
     /// These names, and everybody who has one of them as a role, over others too.

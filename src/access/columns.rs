@@ -37,7 +37,7 @@ pub(super) fn rule(columns: [&str; 6], line: PolicyLine, known: Vocabulary<'_>) 
     if environment != ANY && !is_name(environment) {
         let name = environment.escape_debug();
         return Err(format!(
-            "“{name}” is not the name of a environment; write a name, or “*” for every environment."
+            "“{name}” is not the name of an environment; write a name, or “*” for every environment."
         ));
     }
     let (deny, second) = effect_of(effect)?;

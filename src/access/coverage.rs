@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::expectations::Expectation;
 use super::files::POLICY;
+use super::model::CLOSED;
 use super::policy::Policy;
 use super::rule::{PolicyLink, Rule};
 use crate::domain::PolicyLine;
@@ -18,6 +19,10 @@ impl Policy {
             let verdict = self.decide(&one.names, action, resource, at);
             for (place, action) in self.asked_places(&one.names, action, resource, at, &verdict) {
                 let (key, asked) = (self.key(&place), self.asked(action).as_str());
+                // What lines for all projects give does not count in a closed one.
+                if !one.allowed {
+                    used.extend(between(&self.lines().groups, &key, CLOSED));
+                }
                 for name in &one.names {
                     for (line, _) in self.speaking(name, action, &place, at) {
                         used.insert(line.line.line);

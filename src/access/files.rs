@@ -144,6 +144,14 @@ fn text(file: &str, bytes: Vec<u8>) -> Result<String, Problem> {
             "This line is not UTF-8 text; save the file as UTF-8.",
         )
     })?;
+    if let Some(at) = text.find('\0') {
+        let line = LineStarts::of(&text).line_at(at);
+        return Err(Problem::error(
+            file,
+            line,
+            "This line has a NUL byte, which no text has; remove it.",
+        ));
+    }
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 

@@ -36,6 +36,16 @@ pub(super) fn check(
     if let Some(line) = policy.administered_by_nobody() {
         let message = "Nobody is left who may administer everything: no line gives it to a user or a group, or others deny it to all of them.";
         problems.push(Problem::error(POLICY, line, message));
+    } else if let Some((rule, takes)) = policy.administered_at_times() {
+        let (window, line) = (&rule.window, rule.line.line);
+        let message = if takes {
+            format!(
+                "While “{window}” is open nobody may administer everything: this line denies it to all who may."
+            )
+        } else {
+            format!("Nobody may administer everything at all times: this line gives it in “{window}” only.")
+        };
+        problems.push(Problem::warning(POLICY, line, message));
     }
     look_alikes(lines, problems);
     guest_account(lines, problems);

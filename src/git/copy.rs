@@ -20,6 +20,9 @@ pub(super) const OBJECTS: usize = 20_000_000;
 /// Bytes of a commit or a tag, which are read whole.
 const COMMIT_BYTES: usize = 64 * 1024 * 1024;
 
+/// A branch or tag with the object that it names.
+pub(super) type Tip = (String, Oid);
+
 /// Which objects are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
@@ -36,7 +39,7 @@ enum Which {
 pub(super) fn check_history(
     mirror: &Repository,
     before: &Odb<'_>,
-    tips: &[Oid],
+    tips: &[Tip],
     goes_on: &dyn Fn(usize, usize) -> bool,
 ) -> Result<()> {
     each_missing(mirror, before, tips, (Which::History, goes_on), |_, _| Ok(()))
@@ -47,11 +50,11 @@ pub(super) fn check_history(
 ///
 /// # Errors
 /// [`Error::Cancelled`] when it may not; [`Error::Refused`] for a file, commit or tag too large to be held in
-/// memory; [`Error::Disk`]; what libgit2 says of broken objects.
+/// memory; [`Error::Disk`]; [`Error::Broken`].
 pub(super) fn copy_missing(
     mirror: &Repository,
     objects: &Path,
-    tips: &[Oid],
+    tips: &[Tip],
     goes_on: &dyn Fn(usize, usize) -> bool,
 ) -> Result<()> {
     let here = mirror.odb()?;
@@ -91,7 +94,7 @@ pub(super) fn copy_missing(
 fn each_missing(
     both: &Repository,
     here: &Odb<'_>,
-    tips: &[Oid],
+    tips: &[Tip],
     (which, goes_on): (Which, &dyn Fn(usize, usize) -> bool),
     mut act: impl FnMut(Oid, Option<&str>) -> Result<()>,
 ) -> Result<()> {
@@ -112,31 +115,67 @@ fn each_missing(
             false => Err(Error::Cancelled),
         }
     };
-    tips.iter().try_for_each(|tip| find(*tip, b"", &mut ahead))?;
-    while let Some(object) = ahead.pop() {
-        match odb.read_header(object)?.1 {
-            ObjectType::Commit => {
-                let commit = both.find_commit(object)?;
-                if which == Which::All {
-                    find(commit.tree_id(), b"", &mut ahead)?;
-                }
-                for parent in commit.parent_ids() {
-                    find(parent, b"", &mut ahead)?;
-                }
-            }
-            ObjectType::Tag => find(both.find_tag(object)?.target_id(), b"", &mut ahead)?,
-            _ if which == Which::History => {}
-            _ => {
-                for entry in &find_tree(both, object)? {
-                    // The commit of a submodule is elsewhere.
-                    if entry.kind() != Some(ObjectType::Commit) {
-                        find(entry.id(), entry.name_bytes(), &mut ahead)?;
-                    }
-                }
+    for (name, tip) in tips {
+        let broken = |error| broken(name, error);
+        find(*tip, b"", &mut ahead).map_err(broken)?;
+        while let Some(object) = ahead.pop() {
+            for (needed, name) in needs(both, object, which).map_err(broken)? {
+                find(needed, &name, &mut ahead).map_err(broken)?;
             }
         }
     }
     Ok(())
+}
+
+/// Says on which branch or tag an object is that libgit2 cannot read.
+fn broken(name: &str, error: Error) -> Error {
+    let why = match error {
+        Error::Mirror(cause) => cause.message().escape_debug().to_string(),
+        Error::Damaged { why, .. } => why.escape_debug().to_string(),
+        other => return other,
+    };
+    Error::Broken {
+        name: name.escape_debug().to_string(),
+        why,
+    }
+}
+
+/// The objects that a commit, tag or tree needs, each with its name in the tree.
+fn needs(both: &Repository, object: Oid, which: Which) -> Result<Vec<(Oid, Vec<u8>)>> {
+    let odb = both.odb()?;
+    let unnamed = |ids: Vec<Oid>| ids.into_iter().map(|id| (id, Vec::new())).collect();
+    match odb.read_header(object)?.1 {
+        // Authors and times may be in a form that libgit2 does not take, as in some old histories.
+        ObjectType::Commit => {
+            let commit = odb.read(object)?;
+            let tree = header(commit.data(), "tree").take(usize::from(which == Which::All));
+            Ok(unnamed(tree.chain(header(commit.data(), "parent")).collect()))
+        }
+        ObjectType::Tag => Ok(unnamed(header(odb.read(object)?.data(), "object").collect())),
+        _ if which == Which::History => Ok(Vec::new()),
+        _ => {
+            let tree = find_tree(both, object)?;
+            // The commit of a submodule is elsewhere.
+            let of_ours = tree
+                .iter()
+                .filter(|entry| entry.kind() != Some(ObjectType::Commit));
+            Ok(of_ours
+                .map(|entry| (entry.id(), entry.name_bytes().to_vec()))
+                .collect())
+        }
+    }
+}
+
+/// The objects that the lines `word` of a commit's or a tag's head name.
+fn header<'a>(data: &'a [u8], word: &'static str) -> impl Iterator<Item = Oid> + 'a {
+    let lines = data
+        .split(|byte| *byte == b'\n')
+        .take_while(|line| !line.is_empty());
+    lines.filter_map(move |line| {
+        let hash = line.strip_prefix(word.as_bytes())?.strip_prefix(b" ")?;
+        let is_whole = hash.len() == Oid::ZERO_SHA1.to_string().len();
+        is_whole.then(|| Oid::from_str(std::str::from_utf8(hash).ok()?).ok())?
+    })
 }
 
 /// Packing holds an object in memory whole, and so does reading a commit.

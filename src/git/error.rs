@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use git2::ErrorClass;
+
 use crate::domain::{self, CommitId, ErrorKind};
 use crate::http;
 
@@ -44,6 +46,16 @@ pub enum Error {
     /// The host refused after the login.
     #[error("The Git host answered: “{0}”")]
     Remote(String),
+    /// The host prints something else than Git's answer.
+    #[error(
+        "The Git host says “{0}” where Git's own answer should begin. Let the account there run git-upload-pack, and print nothing before it."
+    )]
+    Greeting(String),
+    /// The host closed the connection without a word.
+    #[error(
+        "The Git host closed the connection without an answer. Does the account there run git-upload-pack?"
+    )]
+    NoAnswer,
     /// TLS failed, or the connection broke off.
     #[error("{}", .0.with_setting("git.https_certificates"))]
     Https(#[from] http::Error),
@@ -108,6 +120,26 @@ pub enum Error {
     /// A commit that was there, or is said to have been.
     #[error("Commit {} is no longer in the repository. It may have been removed by a force-push; pick another one.", .0.short())]
     Vanished(CommitId),
+    /// An object in a form that libgit2 does not take, as some old histories and broken ones have.
+    #[error(
+        "{what} cannot be read: {why}. Pick another commit or branch, or have it repaired in the repository."
+    )]
+    Damaged {
+        /// The object, as the beginning of a sentence.
+        what: String,
+        /// What libgit2 said, without a full stop.
+        why: String,
+    },
+    /// An object of the repository is missing or damaged.
+    #[error(
+        "“{name}” of the repository needs something that is missing or damaged there: {why}. Nothing was fetched. Have it repaired, or that branch or tag removed, and fetch again."
+    )]
+    Broken {
+        /// The branch or tag, with `refs/heads/` or `refs/tags/`.
+        name: String,
+        /// What libgit2 said, without a full stop.
+        why: String,
+    },
     /// Input that makes no sense.
     #[error("{0}")]
     Invalid(String),
@@ -234,12 +266,13 @@ impl Error {
             Self::Cancelled | Self::NotFetched | Self::Empty | Self::Vanished(_) => ErrorKind::Conflict,
             Self::Submodule(_) | Self::BadEntry { .. } | Self::TooLarge { .. } => ErrorKind::Conflict,
             Self::Refused { .. } | Self::BadSettings { .. } => ErrorKind::Conflict,
+            Self::Damaged { .. } | Self::Broken { .. } => ErrorKind::Conflict,
             Self::TooMuchToCompare | Self::TooManyRefs { .. } => ErrorKind::Conflict,
             Self::PackTooLarge { .. } | Self::TooManyObjects { .. } => ErrorKind::Conflict,
             Self::Unreachable { .. } | Self::HostKey(_) | Self::AuthRefused { .. } | Self::Remote(_) => {
                 ErrorKind::Unavailable
             }
-            Self::NoLogin { .. } => ErrorKind::Unavailable,
+            Self::NoLogin { .. } | Self::Greeting(_) | Self::NoAnswer => ErrorKind::Unavailable,
             Self::Unsupported { .. } => ErrorKind::Conflict,
             Self::NoRepository { .. } | Self::LocalAddress { .. } | Self::Unreadable { .. } => {
                 ErrorKind::Unavailable
@@ -254,7 +287,13 @@ impl Error {
 
 impl From<git2::Error> for Error {
     fn from(error: git2::Error) -> Self {
-        Self::Mirror(error)
+        match error.class() {
+            ErrorClass::Object | ErrorClass::Tree | ErrorClass::Invalid => Self::Damaged {
+                what: "A commit, tag or tree that is needed here".to_owned(),
+                why: error.message().to_owned(),
+            },
+            _ => Self::Mirror(error),
+        }
     }
 }
 

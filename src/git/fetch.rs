@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, FetchOptions, Oid, Reference, Remote, RemoteCallbacks,
+    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Reference, Remote, RemoteCallbacks,
     RemoteRedirect, RemoteUpdateFlags, Repository,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::GitOptions;
-use super::copy::{OBJECTS, check_history, copy_missing};
+use super::copy::{OBJECTS, Tip, check_history, copy_missing};
 use super::error::{Error, Result};
 use super::link::RemoteLink;
 use super::mirror::{Inner, Mirror, commit_id};
@@ -117,6 +117,7 @@ fn explain(error: Error, link: &RemoteLink) -> Error {
     }
     match (said.is_empty(), cause.class()) {
         (false, _) => Error::Remote(said),
+        (true, ErrorClass::Net) if cause.code() == ErrorCode::Eof => Error::NoAnswer,
         (true, ErrorClass::Http) => Error::Remote(escaped(cause.message())),
         // A remote may send words of its own, which libgit2 repeats.
         (true, _) if cause.message().contains(char::is_control) => Error::Remote(escaped(cause.message())),
@@ -183,7 +184,7 @@ fn fetch_into(inner: &Inner, session: &Session) -> Result<usize> {
     // libgit2 passes over names that are none.
     let is_wanted = |name: &str| is_mirrored(name) && Reference::is_valid_name(name);
     let wanted = heads.iter().filter(|head| is_wanted(head.name()));
-    let wanted: Vec<Oid> = wanted.map(git2::RemoteHead::oid).collect();
+    let wanted: Vec<Tip> = wanted.map(|head| (head.name().to_owned(), head.oid())).collect();
     let goes_on = |objects, bytes| session.goes_on(objects, bytes);
     let stopped = |error| session.stopped().unwrap_or(error);
     if let Some(objects) = &session.objects {

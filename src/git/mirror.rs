@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use git2::{ErrorCode, Oid, Repository, RepositoryInitOptions};
+use git2::{ErrorClass, ErrorCode, Oid, Repository, RepositoryInitOptions};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -292,6 +292,12 @@ pub(super) fn find_commit<'a>(repository: &'a Repository, id: &CommitId) -> Resu
     match repository.find_commit(oid) {
         Ok(commit) => Ok(commit),
         Err(error) if error.code() == ErrorCode::NotFound => Err(gone()),
+        Err(error) if matches!(error.class(), ErrorClass::Object | ErrorClass::Invalid) => {
+            Err(Error::Damaged {
+                what: format!("Commit {}", id.short()),
+                why: error.message().to_owned(),
+            })
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -34,7 +34,7 @@ pub async fn keep(change: &Change, files: &PolicyFiles, instance: &str) -> Resul
             content: Set(Some(text.clone())),
         };
         let known = OnConflict::column(policy_texts::Column::Digest)
-            .do_nothing()
+            .do_nothing_on([policy_texts::Column::Digest])
             .to_owned();
         policy_texts::Entity::insert(row)
             .on_conflict(known)
@@ -46,7 +46,7 @@ pub async fn keep(change: &Change, files: &PolicyFiles, instance: &str) -> Resul
             text_digest: Set(digest),
         };
         let known = OnConflict::columns([policy_files::Column::Policy, policy_files::Column::Name])
-            .do_nothing()
+            .do_nothing_on([policy_files::Column::Policy, policy_files::Column::Name])
             .to_owned();
         policy_files::Entity::insert(row)
             .on_conflict(known)

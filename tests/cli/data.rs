@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{Installation, names, run};
+use crate::support::databases::{Database, TestDatabase, on_every_database};
 
 #[test]
 fn users_are_added_listed_disabled_and_given_passwords() {
@@ -147,6 +148,22 @@ async fn an_unusable_key_is_reported_at_the_start() {
     let ended = serving.end(Signal::SIGTERM);
     let told = "ssh.key_files: The private key /etc/passwd cannot be used: it is no private key";
     ended.with(0, "listening on", told);
+}
+
+on_every_database!(the_program_serves);
+
+async fn the_program_serves(on: Database) {
+    let database = TestDatabase::empty(on).await;
+    let here = Installation::with(&format!("[store]\nurl = \"{}\"", database.url));
+    // The second start finds what the first has kept.
+    for _ in 0..2 {
+        let mut serving = here.serve();
+        serving.answers().await;
+        serving.end(Signal::SIGTERM).with(0, "listening on", "stopping");
+        here.run("migrate --check").well("The schema is up to date.");
+    }
+    here.run("user add alice --generate")
+        .well("User “alice” was added.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -163,3 +163,45 @@ async fn a_rollback_that_failed_before_its_deployer_was_killed_is_not_rolled_bac
     let next = rows::by_id(&world.store, DeploymentId(id.0 + 1)).await;
     assert!(next.is_err(), "{next:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tests_that_fail_when_they_are_run_again_after_a_kill_are_a_failure_like_any_other() {
+    let rollout = RolloutOptions {
+        on_failure: OnFailure::RollBack,
+        ..RolloutOptions::default()
+    };
+    let options = EnvironmentOptions {
+        rollout,
+        ..EnvironmentOptions::default()
+    };
+    let project = World::project().clusters(&[1]).options(options);
+    let mut world = project.workers(0).start().await;
+    world.repository.write("version", "1");
+    let first = world.commit("First").await;
+    let id = world.ask(World::request(&first)).await;
+    let served = Served::start(&world);
+    let deployed = world.end(id).await;
+    world.assert_succeeded(&deployed).await;
+    world.repository.write("version", "2");
+    world.script(
+        "tests/run_tests.sh",
+        "[ ! -e ~/again ] || exit 4; touch ~/again; echo begun; exec sleep 60",
+    );
+    let second = world.commit("Second").await;
+    let id = world.ask(World::request(&second)).await;
+    world.until_it_says(id, "begun").await;
+    served.kill();
+
+    let _again = Served::start(&world);
+
+    let failed = world.end(id).await;
+    assert_eq!(failed.state, DeploymentState::Failed, "{}", failed.outcome);
+    assert!(
+        failed.outcome.starts_with("Failed on web1. "),
+        "{}",
+        failed.outcome
+    );
+    let back = world.end(DeploymentId(id.0 + 1)).await;
+    world.assert_succeeded(&back).await;
+    assert_eq!(world.read(1, "dev/shop/version"), "1");
+}

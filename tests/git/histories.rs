@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use deployer::domain::BranchName;
+use deployer::domain::{BranchName, CommitId};
 use deployer::git::{Cursor, Error};
 
 use super::support::{Origin, fetch};
@@ -251,4 +251,56 @@ async fn a_branch_and_a_tag_of_one_name_are_told_apart_by_their_whole_names() {
         let found = mirror.resolve(missing).await;
         assert!(matches!(found, Err(Error::NotFound(_))), "{missing}: {found:?}");
     }
+}
+
+#[tokio::test]
+async fn a_commit_in_a_form_of_long_ago_stops_no_fetch_and_no_other_branch() {
+    let mut origin = Origin::new();
+    origin.write("file", "x");
+    origin.commit("one");
+    let raw = origin.git(&["cat-file", "commit", "HEAD"]);
+    let odd = raw.replacen("<ada@example.com>", "<ada@example.com", 1);
+    assert_ne!(raw, odd);
+    let args = ["hash-object", "-t", "commit", "-w", "--stdin", "--literally"];
+    let odd = origin.git_with(&args, odd.as_bytes());
+    origin.git(&["update-ref", "refs/heads/odd", &odd]);
+
+    let mirror = origin.fetched().await;
+    let listed = mirror.commits(&main_branch(), None, 10).await.unwrap().commits;
+    assert_eq!(listed[0].title, "one");
+    let odd: CommitId = odd.parse().unwrap();
+    let told = mirror.commit(&odd).await.unwrap_err().to_string();
+    let short = odd.short();
+    assert!(
+        told.starts_with(&format!("Commit {short} cannot be read: ")),
+        "{told}"
+    );
+    let of_branch = mirror.commits(&"odd".parse().unwrap(), None, 10).await;
+    let told = of_branch.unwrap_err().to_string();
+    assert!(
+        told.contains("cannot be read: failed to parse signature"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_branch_that_needs_what_is_missing_is_named() {
+    let mut origin = Origin::new();
+    origin.write("file", "x");
+    origin.commit("one");
+    let raw = origin.git(&["cat-file", "commit", "HEAD"]);
+    let tree = origin.git(&["rev-parse", "HEAD^{tree}"]);
+    let args = ["hash-object", "-t", "commit", "-w", "--stdin", "--literally"];
+    let lost = origin.git_with(&args, raw.replace(&tree, &"ab".repeat(20)).as_bytes());
+    std::fs::write(origin.path().join(".git/refs/heads/lost"), format!("{lost}\n")).unwrap();
+    let mirror = origin.mirror();
+    let told = fetch(&mirror).await.unwrap_err().to_string();
+    assert!(
+        told.starts_with(
+            "“refs/heads/lost” of the repository needs something that is missing or damaged there: "
+        ),
+        "{told}"
+    );
+    std::fs::remove_file(origin.path().join(".git/refs/heads/lost")).unwrap();
+    fetch(&mirror).await.unwrap();
 }

@@ -202,7 +202,12 @@ async fn what_the_deploy_user_cannot_move_is_found_before_anything_is_sent() {
     let found = site.inspect().await;
     found.check(SyncMethod::Symlink).unwrap();
     let (from, to) = (release.join("kept"), site.beside("shop_shared/kept"));
-    let command = format!("mv {0} {1} && ln -s {1} {0}", from.display(), to.display());
+    let command = format!(
+        "install -d -o {DEPLOYER} -g {DEPLOYER} {2} && mv {0} {1} && ln -s {1} {0}",
+        from.display(),
+        to.display(),
+        site.beside("shop_shared").display()
+    );
     let early = found.check_stores().unwrap_err().to_string();
     assert!(
         early.contains(&format!("run “{command}” on the server")),
@@ -212,7 +217,9 @@ async fn what_the_deploy_user_cannot_move_is_found_before_anything_is_sent() {
     site.write("f", "2");
     let next = site.deliver().await.unwrap().directory;
     let late = site.switch(&next).await.unwrap_err().to_string();
-    assert!(late.contains(&command), "{late}");
+    // By then the store is there.
+    let (_, moving) = command.split_once(" && ").unwrap();
+    assert!(late.contains(&format!("“{moving}”")), "{late}");
 
     // A directory in which only owners may rename; then one of the deploy user's own.
     chown(&from, Some(DEPLOYER), Some(DEPLOYER)).unwrap();
@@ -287,4 +294,27 @@ async fn what_was_excluded_inside_something_shared_goes_with_it() {
     site.switch(&second).await.unwrap();
     assert_eq!(read(site.target().join("data/kept/x")), "theirs");
     assert_eq!(read(site.target().join("var/log/y")), "theirs");
+}
+
+#[tokio::test]
+async fn the_command_that_a_refusal_names_does_what_it_says() {
+    if !is_root() {
+        return;
+    }
+    let mut site = Site::unprivileged(SyncMethod::Symlink, &["var/kept"]).await;
+    site.write("f", "1");
+    let release = site.deploy_as_before().await;
+    put(&release, "var/kept/old", "theirs");
+    chown(release.join("var/kept"), Some(0), Some(0)).unwrap();
+    let refused = site.inspect().await.check_stores().unwrap_err().to_string();
+    let mut quoted = refused.split(['“', '”']);
+    let command = quoted.find(|part| part.starts_with("install ")).expect(&refused);
+    let ran = std::process::Command::new("sh").args(["-c", command]).status();
+    assert!(ran.unwrap().success(), "{command}");
+    site.write("f", "2");
+    let next = site.deliver().await.unwrap().directory;
+    site.switch(&next).await.unwrap();
+    assert_eq!(read(site.target().join("var/kept/old")), "theirs");
+    let store = fs::metadata(site.beside("shop_shared/var")).unwrap();
+    assert_eq!(store.uid(), DEPLOYER);
 }

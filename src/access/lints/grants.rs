@@ -10,7 +10,7 @@ use crate::domain::Action;
 use crate::domain::access::GUEST;
 use crate::domain::calendar::ALWAYS;
 
-/// What everybody, or somebody everywhere, is seldom meant to have.
+/// What somebody everywhere is seldom meant to have.
 const STRONG: [Action; 2] = [Action::Deploy, Action::Administer];
 /// How many lines are looked at for implied rights; each takes some decisions.
 const LINES: usize = 2_000;
@@ -20,10 +20,7 @@ pub(super) fn check(grid: &Grid<'_>, problems: &mut Vec<Problem>) {
     let mut known: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut looked = 0;
     for (index, rule) in grid.rules().iter().enumerate().filter(|(_, rule)| !rule.deny) {
-        let strong = STRONG.iter().any(|action| grid.answers(index, *action));
-        if strong {
-            problems.extend(wide(rule, everybody.contains(&index)));
-        }
+        problems.extend(wide(grid, index, rule, everybody.contains(&index)));
         // What ends for good takes the rights to stop and to undo along.
         let ends = grid.has_end(&rule.window);
         let begins = grid.answers(index, Action::Deploy) && rule.window != ALWAYS && !ends;
@@ -38,14 +35,19 @@ pub(super) fn check(grid: &Grid<'_>, problems: &mut Vec<Problem>) {
 }
 
 /// A line that gives much to everybody, or to somebody everywhere.
-fn wide(rule: &Rule, is_for_everybody: bool) -> Option<Problem> {
-    let action = &rule.action;
-    let message = if is_for_everybody {
+fn wide(grid: &Grid<'_>, index: usize, rule: &Rule, is_for_everybody: bool) -> Option<Problem> {
+    let (action, subject) = (&rule.action, &rule.subject);
+    let is_strong = STRONG.iter().any(|action| grid.answers(index, *action));
+    let administers = *action == Action::Administer.as_str();
+    let message = if is_for_everybody && *action != Action::View.as_str() {
         format!("This line lets everybody {action}, also without a login.")
-    } else if rule.project == ANY && rule.environment == ANY && *action != Action::Administer.as_str() {
+    } else if *action == Action::Impersonate.as_str() {
         format!(
-            "This line lets “{}” {action} in every environment of every project, those to come included. Name the environments that are meant.",
-            rule.subject
+            "This line lets “{subject}” do whatever anybody may, in that one's name: have its token's scope say what it needs."
+        )
+    } else if is_strong && rule.project == ANY && rule.environment == ANY && !administers {
+        format!(
+            "This line lets “{subject}” {action} in every environment of every project, those to come included. Name the environments that are meant."
         )
     } else {
         return None;

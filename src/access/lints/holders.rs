@@ -4,17 +4,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::columns::is_user;
 use super::super::files::POLICY;
+use super::super::model::CLOSED;
 use super::super::problem::Problem;
 use super::super::rule::{ANY, PolicyLink, Rule};
+use super::super::suspicions::look;
 use super::checked::CheckedPolicy;
+use super::names::is_near;
 use crate::domain::Action;
 use crate::domain::access::GUEST;
+
+/// Which action implies which in the shipped policy, beside what `administer` and `view` are part of.
+const SHIPPED_IMPLICATIONS: [(&str, &str); 5] = [
+    ("configure", "deploy"),
+    ("configure", "unlock"),
+    ("unlock", "lock"),
+    ("deploy", "rollback"),
+    ("deploy", "cancel"),
+];
 
 pub(super) fn check(checked: &CheckedPolicy<'_>, problems: &mut Vec<Problem>) {
     let lines = checked.policy.lines();
     unheld(&lines.roles, problems);
     second_persons(checked, problems);
     implications(&lines.implications, problems);
+    stronger(&lines.implications, problems);
+    unnamed_groups(checked, problems);
     two_teams(&lines.rules, problems);
 }
 
@@ -168,6 +182,47 @@ fn implications(links: &[PolicyLink], problems: &mut Vec<Problem>) {
             );
             problems.push(Problem::warning(POLICY, 0, message));
         }
+    }
+}
+
+/// An action that takes along one which the shipped policy keeps apart from it.
+fn stronger(links: &[PolicyLink], problems: &mut Vec<Problem>) {
+    for link in links.iter().filter(|link| link.line > 0) {
+        let (from, to) = (link.from.as_str(), link.to.as_str());
+        let is_shipped = to == Action::View.as_str() || SHIPPED_IMPLICATIONS.contains(&(from, to));
+        // What administrators have anyway.
+        if !is_shipped && from != Action::Administer.as_str() {
+            let message = format!(
+                "By this line whoever may {from} may {to} as well; the shipped policy keeps that apart. Is it the other way round?"
+            );
+            problems.push(Problem::warning(POLICY, link.line, message));
+        }
+    }
+}
+
+/// A group of projects that nothing is said about.
+fn unnamed_groups(checked: &CheckedPolicy<'_>, problems: &mut Vec<Problem>) {
+    let lines = checked.policy.lines();
+    let own = |group: &str| lines.groups.iter().any(|link| link.from == group);
+    let in_rules = |group: &str| lines.rules.iter().any(|rule| rule.project == group);
+    let mut told = BTreeSet::new();
+    for link in lines
+        .groups
+        .iter()
+        .filter(|link| link.line > 0 && link.to != CLOSED)
+    {
+        let group = link.to.as_str();
+        let mut freezes = checked.policy.calendar.freezes.iter();
+        let in_freezes = freezes.any(|freeze| freeze.projects.iter().any(|name| name == group));
+        if own(group) || in_rules(group) || in_freezes || !told.insert(group) {
+            continue;
+        }
+        let meant = match is_near(group, CLOSED) || look(group) == look(CLOSED) {
+            true => format!(" Is “{CLOSED}” meant? Without it the project is not closed."),
+            false => String::new(),
+        };
+        let message = format!("No line and no freeze names “{group}”, so this line does nothing.{meant}");
+        problems.push(Problem::warning(POLICY, link.line, message));
     }
 }
 

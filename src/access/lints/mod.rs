@@ -14,6 +14,7 @@ mod names;
 mod times;
 mod unused;
 
+use super::files::TESTS;
 use super::grid::Grid;
 use super::problem::Problem;
 use super::states::States;
@@ -24,6 +25,10 @@ pub use self::checked::Existing;
 /// Adds everything that is worth saying about a policy without errors.
 pub(super) fn check(checked: &CheckedPolicy<'_>, problems: &mut Vec<Problem>) {
     let states = States::of(&[&checked.policy.calendar], checked.now);
+    if checked.expected.is_empty() && checked.policy.files.0.contains_key(TESTS) {
+        let message = "There is no expectation in it, so nothing tries the policy.";
+        problems.push(Problem::warning(TESTS, 0, message));
+    }
     times::check(checked, &states, problems);
     names::check(checked, problems);
     holders::check(checked, problems);

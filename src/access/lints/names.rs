@@ -1,5 +1,7 @@
 //! Names that are nearly others: a letter too much, two changed over, a role without `role:`.
 
+use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::expectations::Expectation;
@@ -11,7 +13,8 @@ use super::checked::CheckedPolicy;
 use crate::domain::access::GUEST;
 use crate::domain::{Action, Area, Resource};
 
-/// Names shorter than this differ in one letter and mean different things: `dev`, `qa1`.
+/// Where the longer of two names is shorter than this, they differ in one letter and mean different things:
+/// `dev`, `qa1`.
 const SHORTEST: usize = 4;
 /// Names of one kind that are compared with each other.
 const NAMES: usize = 3_000;
@@ -40,6 +43,7 @@ pub(super) fn check(checked: &CheckedPolicy<'_>, problems: &mut Vec<Problem>) {
     let mut projects = Names::default();
     let mut environments = Names::default();
     let mut subjects = Names::default();
+    let mut groups = Names::default();
     for rule in &lines.rules {
         let line = rule.line.line;
         for (names, name) in [
@@ -58,6 +62,7 @@ pub(super) fn check(checked: &CheckedPolicy<'_>, problems: &mut Vec<Problem>) {
     }
     for link in lines.groups.iter().filter(|link| link.line > 0) {
         projects.add(&link.from, POLICY, link.line);
+        groups.add(&link.to, POLICY, link.line);
     }
     let freezes = checked.policy.calendar.freezes.iter();
     for (freeze, &line) in freezes.zip(&checked.calendar.freezes) {
@@ -73,7 +78,14 @@ pub(super) fn check(checked: &CheckedPolicy<'_>, problems: &mut Vec<Problem>) {
     for names in [&projects, &environments, &subjects] {
         near(names, problems);
     }
-    without_prefix(&subjects, problems);
+    for names in [&projects, &environments] {
+        alike(names, problems);
+    }
+    without_prefix(&subjects, "role:", "a user", "role", problems);
+    for (name, used) in groups.0 {
+        projects.0.entry(name).or_insert(used);
+    }
+    without_prefix(&projects, "projects:", "a project", "group of projects", problems);
     tests(checked, &projects, &environments, &subjects, problems);
 }
 
@@ -106,7 +118,7 @@ pub(super) fn is_near(one: &str, other: &str) -> bool {
         (other, one)
     };
     let (a, b): (Vec<char>, Vec<char>) = (short.chars().collect(), long.chars().collect());
-    if a.len() < SHORTEST || b.len() - a.len().min(b.len()) > 1 || look(one) == look(other) {
+    if b.len() < SHORTEST || b.len() - a.len().min(b.len()) > 1 || look(one) == look(other) {
         return false;
     }
     let from = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
@@ -122,13 +134,36 @@ pub(super) fn is_near(one: &str, other: &str) -> bool {
     }
 }
 
-/// A user that is called like a role.
-fn without_prefix(subjects: &Names<'_>, problems: &mut Vec<Problem>) {
-    for (name, own) in subjects.0.iter().filter(|(name, _)| !name.contains(':')) {
-        let role = format!("role:{name}");
-        if let Some(used) = subjects.0.get(role.as_str()) {
+/// Names that a reader takes for one another, of which each is another project or environment. Subjects
+/// are looked at apart.
+fn alike(names: &Names<'_>, problems: &mut Vec<Problem>) {
+    let mut known: BTreeMap<String, (&str, Use)> = BTreeMap::new();
+    let mut in_order: Vec<(&str, Use)> = names.0.iter().map(|(name, own)| (*name, *own)).collect();
+    in_order.sort_by_key(|(name, own)| (Reverse(own.times), own.line, *name));
+    for (name, own) in in_order {
+        match known.entry(look(name)) {
+            Entry::Vacant(place) => {
+                place.insert((name, own));
+            }
+            Entry::Occupied(place) => {
+                let (other, used) = place.get();
+                let message = format!(
+                    "“{name}” looks like “{other}” of line {}, and is another one. Write both alike if they are one.",
+                    used.line
+                );
+                problems.push(Problem::warning(own.file, own.line, message));
+            }
+        }
+    }
+}
+
+/// What is called like a role or a group, without the beginning that would make it one.
+fn without_prefix(names: &Names<'_>, prefix: &str, is: &str, meant: &str, problems: &mut Vec<Problem>) {
+    for (name, own) in names.0.iter().filter(|(name, _)| !name.contains(':')) {
+        let whole = format!("{prefix}{name}");
+        if let Some(used) = names.0.get(whole.as_str()) {
             let message = format!(
-                "“{name}” is a user here; the role of line {} is written “{role}”.",
+                "“{name}” is {is} here; the {meant} of line {} is written “{whole}”.",
                 used.line
             );
             problems.push(Problem::warning(own.file, own.line, message));

@@ -89,3 +89,107 @@ fn tests_that_cannot_fail_are_named() {
         assert!(!told.contains("tests.toml"), "{sentence}: {told}");
     }
 }
+
+#[test]
+fn names_that_only_seem_to_be_the_one_that_is_meant_are_told() {
+    for (lines, what) in [
+        (
+            "p, *, *, Prod, deploy, always, deny\n",
+            "+1: warning: “Prod” looks like “prod” of line",
+        ),
+        (
+            "p, *, *, prd, deploy, always, deny\n",
+            "+1: warning: “prd” is named only here, and “prod”",
+        ),
+        (
+            "p, role:reader, shop, dev, run, always, allow\ng3, Shop, projects:closed\n",
+            "“Shop” looks like “shop” of line",
+        ),
+        (
+            "g3, payroll, projects:close\n",
+            "+1: warning: No line and no freeze names “projects:close”, so this line does nothing. Is “projects:closed” meant?",
+        ),
+        (
+            "g3, payroll, projects:Closed\n",
+            "+1: warning: No line and no freeze names “projects:Closed”, so this line does nothing. Is “projects:closed” meant?",
+        ),
+        (
+            "g3, lake, projects:data\np, role:reader, projects:data, dev, run, always, allow\np, role:reader, data, dev, run, always, allow\n",
+            "+3: warning: “data” is a project here; the group of projects of line",
+        ),
+    ] {
+        says(lines, what);
+    }
+    is_silent(
+        "g3, lake, projects:data\np, role:reader, projects:data, dev, run, always, allow\n",
+        "projects:data",
+    );
+}
+
+#[test]
+fn rights_that_reach_far_are_told() {
+    for (lines, what) in [
+        (
+            "p, zoe, *, *, impersonate, always, allow\n",
+            "+1: warning: This line lets “zoe” do whatever anybody may",
+        ),
+        (
+            "p, *, shop, dev, run, always, allow\n",
+            "+1: warning: This line lets everybody run, also without a login.",
+        ),
+        (
+            "g2, cancel, impersonate\n",
+            "+1: warning: By this line whoever may cancel may impersonate as well",
+        ),
+        (
+            "g2, approve, deploy\n",
+            "+1: warning: By this line whoever may approve may deploy as well",
+        ),
+        (
+            "p, *, *, *, administer, business-hours, deny\n",
+            "+1: warning: While “business-hours” is open nobody may administer everything",
+        ),
+    ] {
+        says(lines, what);
+    }
+    is_silent("p, *, shop, dev, view, always, allow\n", "everybody");
+}
+
+#[test]
+fn a_policy_that_leaves_nobody_who_may_administer_is_an_error_and_one_at_times_a_warning() {
+    let dir = directory(&[(POLICY, "# none\n"), (TESTS, "")]);
+    let problems = told(dir.path()).join("\n");
+    assert!(
+        problems.contains("policy.csv:0: Nobody is left who may administer everything"),
+        "{problems}"
+    );
+    let mut lines: Vec<String> = shipped(POLICY).unwrap().lines().map(str::to_owned).collect();
+    for line in lines
+        .iter_mut()
+        .filter(|line| line.starts_with("p, ") && line.contains(" administer,"))
+    {
+        *line = line.replace("always", "business-hours");
+    }
+    let dir = directory(&[(POLICY, &lines.join("\n")), (TESTS, "")]);
+    let problems = told(dir.path()).join("\n");
+    assert!(
+        problems.contains(
+            "Nobody may administer everything at all times: this line gives it in “business-hours” only."
+        ),
+        "{problems}"
+    );
+}
+
+#[test]
+fn a_file_with_a_nul_byte_or_without_an_expectation_is_told() {
+    for file in [MODEL, POLICY, CALENDAR, TESTS] {
+        let dir = directory(&[]);
+        std::fs::write(dir.path().join(file), b"# fine\n# \0\n").unwrap();
+        let problems = told(dir.path()).join("\n");
+        assert!(
+            problems.contains(&format!("{file}:2: This line has a NUL byte")),
+            "{problems}"
+        );
+    }
+    says("", "tests.toml:0: warning: There is no expectation in it");
+}

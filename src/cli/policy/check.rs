@@ -15,7 +15,7 @@ use crate::clock::Clock;
 /// Check all policy files and run their tests.
 ///
 /// Prints every problem of every file as file:line: reason. A policy with errors never takes effect: a
-/// server that runs keeps the one in force, and one that starts stops. Warnings name what is valid and
+/// server that runs keeps the one in force, and one that starts takes the last good one that it had. Warnings name what is valid and
 /// hardly meant, notes what can be written better. With a configuration, names are compared with the
 /// projects, environments and users of its database.
 #[derive(Debug, clap::Args)]

@@ -62,7 +62,7 @@ fn wanted(history: &History) -> Option<(String, DeploymentState, String)> {
     let mut failed: Vec<&str> = history
         .parts
         .iter()
-        .filter(|part| part.state == ServerState::Failed)
+        .filter(|part| has_failed(part))
         .map(|part| part.server.as_str())
         .collect();
     failed.sort_unstable();
@@ -71,6 +71,11 @@ fn wanted(history: &History) -> Option<(String, DeploymentState, String)> {
         let why = format!("Failed on {}.", failed.join(", "));
         ("it failed".to_owned(), DeploymentState::Failed, why)
     })
+}
+
+/// Whether the release failed there: as the worker saw it, or when what it had not ended was tried again.
+fn has_failed(part: &ServerPart) -> bool {
+    part.state == ServerState::Failed || matches!(part.on_server, Some(OnServer::Failed(_)))
 }
 
 fn touched(history: &History, part: &ServerPart) -> Option<Touched> {

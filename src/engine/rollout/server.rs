@@ -91,7 +91,7 @@ async fn pipeline(rollout: &Rollout<'_>, ahead: &Ahead, server: &ServerRollout<'
         }
     };
     server.set_stage(Stage::Active);
-    transfer::record(run, server.member, &dir).await?;
+    transfer::record(run, server.member, &brought.directory).await?;
     let there = WorkingDir {
         session: &brought.reached.session,
         dir: &dir,

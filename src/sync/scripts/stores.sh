@@ -79,8 +79,16 @@ word() {
     esac
 }
 
-# Prints the command that moves $1 into the store.
+# Prints the command that moves $1 into the store. Whoever may do that is root perhaps; the store is ours.
 by_hand() {
+    nearest
+    missing=
+    above=${store%/*}
+    while [ -n "$above" ] && [ "$above" != "$near" ]; do
+        missing="$(word "$above") $missing"
+        above=${above%/*}
+    done
+    [ -z "$missing" ] || printf %s "install -d -o $(id -u) -g $(id -g) $missing&& "
     if exists "$store"; then
         free_name
         printf %s "mv $(word "$store") $(word "$free") && "
