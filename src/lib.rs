@@ -33,6 +33,7 @@
 //! - [`confinement`]: runs what repositories bring on this host so that it reaches nothing but its own
 //!   tree.
 //! - [`health`]: asks a server whether it serves its new release, from here or from itself.
+//! - [`oidc`] and [`plugin`]: ask OpenID providers, and programs and endpoints of the sysadmin's, who somebody is.
 //! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
 //!   and hands a finished struct to its template.
 //! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`], `private`, `removal`: how the program is
@@ -103,6 +104,8 @@ pub mod git;
 pub mod handshake;
 pub mod health;
 pub mod http;
+pub mod oidc;
+pub mod plugin;
 mod private;
 pub mod process;
 mod removal;

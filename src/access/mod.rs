@@ -330,6 +330,14 @@ impl Access {
         self.in_force().roles_of(&names_of(&Actor::user(name, "")))
     }
 
+    /// The users that the policy names and that a reader takes for `name`.
+    pub fn named_like(&self, name: &str) -> Vec<String> {
+        let policy = self.in_force();
+        let users = policy.users().into_iter();
+        let alike = users.filter(|user| is_taken_for(user, name));
+        alike.map(str::to_owned).collect()
+    }
+
     /// Some of the users that the policy names and that may administer everything at `at`.
     pub fn administrators(&self, at: Instant) -> Vec<String> {
         let policy = self.in_force();

@@ -12,7 +12,7 @@ use crate::domain::user::GivenPassword;
 use crate::domain::{
     Action, Area, Author, DeploymentId, DeploymentState, Error, Event, EventKind, Name, Result, User, UserId,
 };
-use crate::store::{Reader, Store, deployments, users};
+use crate::store::{Change, Reader, Store, deployments, users};
 
 /// The longest name for people, in characters.
 const TITLE_LIMIT: usize = 100;
@@ -74,6 +74,7 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
         last_login_at: None,
     };
     let change = store.change(permit, permit.at()).await?;
+    demand_new_name(&change, &user.name).await?;
     let user = users::insert(&change, &user, hash.as_deref()).await?;
     change
         .commit(
@@ -92,7 +93,7 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
 
 /// Refuses a name by which policy or the audit log means somebody or something else, and one that a reader
 /// takes for such a name.
-fn demand_free_name(name: &Name) -> Result<()> {
+pub(super) fn demand_free_name(name: &Name) -> Result<()> {
     let somebody = [
         (GUEST, "visitors without login"),
         (VISITOR, "visitors without login"),
@@ -112,6 +113,17 @@ fn demand_free_name(name: &Name) -> Result<()> {
         false => format!("“{name}” is easily taken for “{word}”, which means {what}; choose another name."),
     };
     Err(Error::field("name", message))
+}
+
+/// Refuses the name of an account that was deleted: whoever had it may still be known by it, in policy and elsewhere.
+async fn demand_new_name(change: &Change, name: &Name) -> Result<()> {
+    match users::is_retired(change, name).await? {
+        false => Ok(()),
+        true => Err(Error::field(
+            "name",
+            format!("“{name}” was the name of an account that was deleted; choose another name."),
+        )),
+    }
 }
 
 /// Refuses an API token that acts on the account that it belongs to or acts as: that takes a login.

@@ -26,6 +26,7 @@ pub mod live_release;
 pub mod locks;
 pub mod logins;
 pub mod naming;
+pub mod outside;
 pub mod overview;
 pub mod passwords;
 pub mod places;
@@ -48,6 +49,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use self::audit::heads::{self, LastComparison};
+use self::outside::ways::Outside;
 use self::refusals::{Refusals, Refused};
 use crate::access::{Access, Permit, PolicyAnswers};
 use crate::clock::Clock;
@@ -92,6 +94,8 @@ pub struct App {
     comparison: Arc<LastComparison>,
     /// The last policy of the past that was asked about.
     past_policy: Arc<tokio::sync::Mutex<Option<PolicyAnswers>>>,
+    /// The ways to log in from outside.
+    outside: Arc<Outside>,
     /// Whether refusals are recorded: not where a page only finds out what it may offer.
     acts: bool,
 }
@@ -109,6 +113,7 @@ impl App {
             config,
         } = parts;
         Self {
+            outside: Arc::new(Outside::of(&config)),
             store,
             access,
             mirrors,

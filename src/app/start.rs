@@ -260,6 +260,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
             deployment: mebibytes(config.engine.deployment_log_mib),
         },
         tree_limit: mebibytes(config.engine.tree_limit_mib),
+        groups_max_age: config.access.groups_max_age,
         secrets: config
             .masking
             .secrets

@@ -26,7 +26,11 @@ macro_rules! sections {
 
         impl $name {
             pub(super) fn read(reader: &mut KeyReader<'_>) -> Self {
-                Self { $($key: reader.take($section, stringify!($key), $default, |value: &$kind| $check(value)),)* }
+                Self::read_at(reader, $section)
+            }
+
+            pub(super) fn read_at(reader: &mut KeyReader<'_>, section: &str) -> Self {
+                Self { $($key: reader.take(section, stringify!($key), $default, |value: &$kind| $check(value)),)* }
             }
         }
 
@@ -37,6 +41,8 @@ macro_rules! sections {
         }
     )*};
 }
+
+pub(super) use sections;
 
 sections! {
     /// The HTTP server.
@@ -195,6 +201,8 @@ sections! {
     "access" Access {
         /// The directory of the policy files; `None`: the policy shipped inside the program.
         policies: Option<PathBuf> = None, absolute_if_set;
+        /// How long groups count that a login told.
+        groups_max_age: Duration = Duration::from_secs(24 * 3600), some_time;
     }
 
     /// The deployer's own log.

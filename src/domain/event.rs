@@ -103,6 +103,9 @@ words! {
         PasswordChangeFailed = "user.password_change_failed", "Password change failed";
         /// Somebody tried to change a password too often.
         PasswordChangeThrottled = "user.password_change_throttled", "Password change throttled";
+        /// An administrator linked an account to a login from outside.
+        IdentityLinked = "user.linked", "Login linked";
+        IdentityUnlinked = "user.unlinked", "Login unlinked";
         /// Somebody began to set up a second factor.
         SecondFactorBegun = "user.second_factor_begun", "Second factor begun";
         SecondFactorOn = "user.second_factor_on", "Second factor set up";
@@ -115,6 +118,8 @@ words! {
         LoginSucceeded = "login.succeeded", "Logged in";
         /// Somebody failed to log in.
         LoginFailed = "login.failed", "Login failed";
+        /// A provider let somebody in, and no account here is theirs.
+        OutsideLoginRefused = "login.refused", "Login from outside refused";
         /// Somebody tried to log in too often.
         LoginThrottled = "login.throttled", "Login throttled";
         Logout = "logout", "Logged out";

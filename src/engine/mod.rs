@@ -26,6 +26,7 @@
 mod closing;
 mod ending;
 mod found;
+mod groups;
 mod journal;
 mod keeper;
 mod lease;

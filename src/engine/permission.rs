@@ -2,18 +2,19 @@
 //!
 //! It is asked when a scheduled time has come, before servers are touched, after every pause and before
 //! an automatic rollback. What was true at the request does not count: the accounts have to exist and
-//! be enabled, that of the approver too, and API tokens must not be revoked; policy decides by the present
-//! names of project and environment, within the scope of the token, and takes the second person that it takes
-//! now; and a lock stops the deployment unless its override is newer and whoever requested it may still lift
-//! the lock.
+//! be enabled, that of the approver too, and API tokens must not be revoked; groups must still be theirs;
+//! policy decides by the present names of project and environment, within the scope of the token, and takes
+//! the second person that it takes now; and a lock stops the deployment unless its override is newer and
+//! whoever requested it may still lift the lock.
 
+use super::groups::{self, Grouped};
 use super::shared::EngineParts;
 use crate::access::Access;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Actor, Deployment, Environment, Error, Instant, Lock, PolicyLine, Project, Resource, Result,
-    UsedToken, if_found,
+    Action, Actor, Deployment, Environment, Error, Instant, Lock, PolicyLine, Project, Refusal, Resource,
+    Result, UsedToken, if_found,
 };
 use crate::store::{Store, environments, locks, projects, tokens, users};
 
@@ -119,9 +120,11 @@ async fn decide(
         return Ok(Permission::Refused(why.to_owned()));
     };
     let resource = Resource::Environment(project.name.to_string(), environment.name.to_string());
+    let Grouped { actor, lacks } = &groups::grouped(parts, actor, now).await?;
+    let because = |refusal: Box<Refusal>| Permission::Refused([refusal.sentence(), lacks.clone()].concat());
     let permit = match access.permit(actor, action, &resource, now) {
         Ok(permit) => permit,
-        Err(refusal) => return Ok(Permission::Refused(refusal.sentence())),
+        Err(refusal) => return Ok(because(refusal)),
     };
     // An automatic rollback is allowed with its deployment, and is not what the strategy and the
     // approval were for.
@@ -129,7 +132,7 @@ async fn decide(
         if deployment.strategy.is_some()
             && let Err(refusal) = access.permit(actor, Action::Configure, &resource, now)
         {
-            return Ok(Permission::Refused(refusal.sentence()));
+            return Ok(because(refusal));
         }
         if let Some(why) = approval_refusal(parts, deployment, &resource).await? {
             return Ok(Permission::Refused(why));

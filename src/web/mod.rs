@@ -60,6 +60,7 @@ pub mod gate;
 pub mod kept;
 pub mod labels;
 mod live;
+mod login_proxy;
 pub mod look;
 mod pages;
 pub mod principal;

@@ -10,8 +10,8 @@ use super::connections::Guarded;
 use super::gate::Gated;
 use super::live::Live;
 use super::pages::{
-    self, activity, deployment, diff, environment, health, history, login, overview, preferences, profile,
-    project, search, second_factor, sessions, tokens,
+    self, activity, deployment, diff, environment, health, history, login, login_with, overview, preferences,
+    profile, project, search, second_factor, sessions, tokens,
 };
 use super::site::Site;
 use super::table::{RouteEntry, Table, get, post};
@@ -25,6 +25,9 @@ fn table() -> Table {
         .at("/static/*path", get(assets::serve))
         .at(urls::login(), get(login::show).post(login::log_in))
         .at(urls::login_code(), post(login::enter_code))
+        .at("/login/with/:provider", get(login_with::begin))
+        .at("/login/with/:provider/back", get(login_with::back))
+        .at("/login/with/:provider/leave", get(login_with::leave))
         .at(urls::logout(), post(login::log_out))
         .at(urls::theme(), post(preferences::theme))
         .at(urls::health(), get(health::show))

@@ -35,6 +35,16 @@ pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
     format!("{path}?{}", query.join("&"))
 }
 
+/// Where a login at the OpenID provider `name` begins; it leads on to `next`.
+pub fn login_with(name: &str, next: &str) -> String {
+    with_query(&format!("/login/with/{}", encode(name)), &[("next", next)])
+}
+
+/// Ends the session at the OpenID provider `name`.
+pub fn leave_with(name: &str) -> String {
+    format!("/login/with/{}/leave", encode(name))
+}
+
 macro_rules! fixed {
     ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {$(
         $(#[$doc])*

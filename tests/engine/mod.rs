@@ -32,4 +32,5 @@ mod room;
 mod scripts;
 mod taken_over;
 pub mod taken_up;
+mod told_groups;
 mod watchers;

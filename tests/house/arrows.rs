@@ -15,6 +15,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("process", &["domain"]),
     ("confinement", &["process", "removal"]),
     ("http", &["domain", "small_file"]),
+    ("oidc", &["domain", "http"]),
+    ("plugin", &["domain", "process", "http"]),
     ("handshake", &["domain", "small_file"]),
     (
         "git",
@@ -75,6 +77,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "balancer",
             "handshake",
+            "oidc",
+            "plugin",
         ],
     ),
     (
@@ -133,6 +137,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("git2", &["src/git", "src/demo"]),
     ("russh", &["src/ssh", "src/git", "src/handshake", "src/demo"]),
     ("clap", &["src/cli", "src/main.rs"]),
+    ("openidconnect", &["src/oidc"]),
 ];
 
 /// What `source`, found at `name`, uses and must not.

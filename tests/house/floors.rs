@@ -26,6 +26,7 @@ pub const ROOMS: &[Room] = &[
             &[
                 "planning",
                 "found",
+                "groups",
                 "permission",
                 "reach",
                 "ending",
@@ -56,6 +57,7 @@ pub const ROOMS: &[Room] = &[
                 "site",
                 "gate",
                 "kept",
+                "login_proxy",
                 "principal",
                 "visitor",
                 "zone",

@@ -12,6 +12,7 @@ mod kept;
 mod logins;
 mod lost_rights;
 mod matrix;
+pub mod outside;
 mod questions;
 mod rights;
 mod second_factor;

@@ -14,6 +14,7 @@ pub mod health;
 pub mod history;
 pub mod locks;
 pub mod login;
+pub mod login_with;
 pub mod overview;
 pub mod policy;
 pub mod preferences;

@@ -33,6 +33,7 @@ struct FactorPage {
     is_demanded: bool,
     /// Whether the session began before there was one.
     is_older: bool,
+    has_password: bool,
     complaints: Complaints,
 }
 
@@ -77,6 +78,7 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
 
 #[derive(Deserialize)]
 struct BeginForm {
+    #[serde(default)]
     old: String,
 }
 
@@ -156,6 +158,7 @@ async fn page(visitor: &Visitor, complaints: Complaints) -> Result<FactorPage> {
         frame: visitor.frame("Second factor", Section::Elsewhere).await?,
         tabs: profile_tabs(urls::second_factor()),
         is_demanded: second_factor::is_demanded(visitor.app(), visitor.actor()),
+        has_password: account(visitor)?.has_password,
         is_older: is_on && !visitor.principal().has_second_factor(),
         state,
         qr,

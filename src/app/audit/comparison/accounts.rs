@@ -1,13 +1,13 @@
 //! Compares accounts with the events about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::app::passwords;
-use crate::domain::{AuditEvent, EventKind, Instant, Result, User};
+use crate::domain::{AuditEvent, EventKind, Identity, Instant, Name, Result, User};
 use crate::store::audit::AuditReading;
-use crate::store::{Store, users};
+use crate::store::{Store, identities, users};
 
 /// What the events say of an account, as far as they say it.
 #[derive(Debug, Default)]
@@ -19,12 +19,15 @@ struct Told {
     display_name: Option<String>,
     /// The digest of its password's hash; `Some(None)`: it has no password.
     password: Option<Option<String>>,
+    /// By which logins from outside it is known: provider and subject.
+    links: BTreeSet<(String, String)>,
 }
 
 impl Told {
     fn take(&mut self, event: &AuditEvent) {
         let detail = &event.event.detail;
         let text = |value: &Value| value.as_str().map(str::to_owned);
+        let link = text(&detail["by"]).zip(text(&detail["subject"]));
         match EventKind::parse(&event.event.action) {
             Some(EventKind::UserAdded) => {
                 *self = Self {
@@ -34,7 +37,14 @@ impl Told {
                     email: text(&detail["email"]),
                     display_name: detail.get("display_name").and_then(text),
                     password: detail.get("password_digest").map(text),
+                    links: link.into_iter().collect(),
                 };
+            }
+            Some(EventKind::IdentityLinked) => self.links.extend(link),
+            Some(EventKind::IdentityUnlinked) => {
+                if let Some(link) = link {
+                    self.links.remove(&link);
+                }
             }
             Some(EventKind::UserChanged) => {
                 let now = |name: &str| text(&detail[name]["to"]);
@@ -83,6 +93,35 @@ impl Told {
         }
         said
     }
+
+    /// Which logins from outside the account has otherwise. Those of before `forgotten_until` may have no event left.
+    fn differing_links(
+        &self,
+        name: &Name,
+        known: &[&Identity],
+        forgotten_until: Option<Instant>,
+    ) -> Vec<String> {
+        let key = |one: &Identity| (one.provider.to_string(), one.subject.clone());
+        let stored: BTreeSet<(String, String)> = known.iter().map(|one| key(one)).collect();
+        let is_old = |one: &Identity| forgotten_until.is_some_and(|until| one.created_at < until);
+        let slipped_in = known
+            .iter()
+            .filter(|one| !self.links.contains(&key(one)) && !is_old(one));
+        let slipped_in = slipped_in.map(|one| {
+            format!(
+                "The account {name} is linked to “{}” of {} in the database, which the audit log does not know of.",
+                one.subject.escape_debug(),
+                one.provider.title()
+            )
+        });
+        let gone = self.links.difference(&stored).map(|(provider, subject)| {
+            format!(
+                "The account {name} is linked to “{}” of {provider} by the audit log, and is not in the database.",
+                subject.escape_debug()
+            )
+        });
+        slipped_in.chain(gone).collect()
+    }
 }
 
 /// Accounts that are not what the log says, as sentences. `forgotten_until`: when the events that are left
@@ -109,6 +148,7 @@ pub async fn differences_of_accounts(store: &Store, forgotten_until: Option<Inst
         }
     }
     let mut said = Vec::new();
+    let linked = identities::list(store).await?;
     for (user, hash) in users::with_password_hashes(store).await? {
         let logged = told
             .remove(&user.name.as_str().to_ascii_lowercase())
@@ -122,6 +162,8 @@ pub async fn differences_of_accounts(store: &Store, forgotten_until: Option<Inst
             continue;
         }
         said.extend(logged.differences(&user, hash.as_deref()));
+        let own: Vec<&Identity> = linked.iter().filter(|one| one.user == user.id).collect();
+        said.extend(logged.differing_links(&user.name, &own, forgotten_until));
     }
     let gone = told.values().filter(|account| account.exists == Some(true));
     said.extend(gone.map(|account| format!("The account {} was removed from the database.", account.name)));
