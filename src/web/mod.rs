@@ -52,6 +52,7 @@ mod cookies;
 pub mod csrf;
 pub mod errors;
 pub mod escape;
+mod feed_secret;
 pub mod flash;
 pub mod format;
 pub mod forms;

@@ -12,12 +12,11 @@ use poem::Request;
 use poem::http::{HeaderMap, Method, header};
 use tower_sessions::Session;
 
-use super::cookies;
 use super::login_proxy::{self, NamedByProxy, only};
 use super::session::{self, SeenFrom};
 use super::settings::Settings;
 use super::site::Site;
-use super::urls;
+use super::{cookies, feed_secret};
 use crate::app::logins::{self, Logins};
 use crate::app::outside::{self, OutsideAccount};
 use crate::app::tokens::{self, TokenHolder};
@@ -88,7 +87,7 @@ impl Principal {
                 "X-Impersonate-Username needs an API token in the Authorization header. Nothing was done.",
             ));
         }
-        if let Some(secret) = feed_secret(request) {
+        if let Some(secret) = feed_secret::named(request) {
             let holder = site.tokens.holder(&site.app, &secret, (&address, None)).await?;
             // An address is kept by calendar programs and logged by proxies.
             if !holder.only_views() {
@@ -277,17 +276,6 @@ async fn enter_by_cookie(
 /// Whether a request has an `Authorization` header.
 pub fn has_authorization(headers: &HeaderMap) -> bool {
     headers.contains_key(header::AUTHORIZATION)
-}
-
-/// The API token in the address of the calendar feed, as calendar programs send no headers. No other address
-/// takes one.
-pub fn feed_secret(request: &Request) -> Option<String> {
-    if request.uri().path() != urls::calendar_feed() || has_authorization(request.headers()) {
-        return None;
-    }
-    let pairs = url::form_urlencoded::parse(request.uri().query()?.as_bytes());
-    let mut secrets = pairs.filter(|(name, _)| name == "token");
-    secrets.next().map(|(_, secret)| secret.into_owned())
 }
 
 /// The secret of the one `Authorization: Bearer …` that a request has.

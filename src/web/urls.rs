@@ -288,11 +288,6 @@ pub fn policy_who_in(project: &str, environment: &str) -> String {
     policy_who_at(&format!("{project}/{environment}"))
 }
 
-/// The calendar for programs, with the API token that they show.
-pub fn calendar_feed_with(token: &str) -> String {
-    with_query(calendar_feed(), &[("token", token)])
-}
-
 /// A policy as it was in force, by its digest.
 pub fn admin_policy_version(digest: &str) -> String {
     format!("/admin/policy/versions/{}", encode(digest))

@@ -18,7 +18,7 @@ use super::look::TabSign;
 use super::principal::{self, Principal};
 use super::settings::Settings;
 use super::site::Site;
-use super::{cookies, csrf, session, urls};
+use super::{cookies, csrf, feed_secret, session, urls};
 use crate::app::App;
 use crate::app::health::POLICY_FAULT;
 use crate::domain::user::User;
@@ -61,7 +61,7 @@ impl Visitor {
         // replace the secret of a guest's forms.
         let is_asset = path.starts_with("/static/");
         let has_authorization =
-            principal::has_authorization(request.headers()) || principal::feed_secret(request).is_some();
+            principal::has_authorization(request.headers()) || feed_secret::named(request).is_some();
         let headers = if is_asset || has_authorization {
             &none
         } else {

@@ -71,6 +71,7 @@ pub const ROOMS: &[Room] = &[
                 "connections",
                 "cookies",
                 "csrf",
+                "feed_secret",
                 "forms",
                 "settings",
                 "strategy_form",

@@ -160,7 +160,7 @@ pub async fn show_made(
                 format!(
                     "{}{}",
                     base.trim_end_matches('/'),
-                    urls::calendar_feed_with(&made.secret)
+                    urls::with_query(urls::calendar_feed(), &[("token", &made.secret)])
                 )
             }
             false => String::new(),
