@@ -248,11 +248,6 @@ impl Policy {
             .map(move |name| Resource::Environment(project.to_owned(), name.to_owned()))
     }
 
-    /// Whether the matcher is one that was shipped.
-    pub fn is_standard(&self) -> bool {
-        !self.named.all_differ
-    }
-
     pub fn decide_place(
         &self,
         names: &[String],

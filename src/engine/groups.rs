@@ -59,10 +59,7 @@ fn judged(actor: &Actor, known: &[Identity], max_age: Duration, now: Instant) ->
         ([one], false) => format!(" {name} is no longer in the group {one}."),
         (several, false) => {
             let several: Vec<&str> = several.iter().map(|one| one.as_str()).collect();
-            Some(format!(
-                "{name} is no longer in the groups {}.",
-                several.join(", ")
-            ))
+            format!(" {name} is no longer in the groups {}.", several.join(", "))
         }
     };
     Grouped {
