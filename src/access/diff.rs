@@ -16,7 +16,7 @@ use super::places::places;
 use super::policy::Policy;
 use super::rights::people;
 use super::rule::Rule;
-use super::seconds::{second_shifts, seconded_by};
+use super::seconds::{second_persons, second_shifts, seconded_by};
 use super::shift::{Shift, counted, shifts};
 use super::states::{StateSet, States};
 use crate::domain::access::GUEST;
@@ -105,7 +105,8 @@ pub(super) fn diff(
     // The same differences, by whom they are about.
     let mut by_cells: BTreeMap<Cells<'_>, Vec<String>> = BTreeMap::new();
     let mut exempt = Exempt::new();
-    let names: BTreeSet<String> = people(old).into_iter().chain(people(new)).collect();
+    let named = [old, new].map(|policy| people(policy).into_iter().chain(second_persons(policy)));
+    let names: BTreeSet<String> = named.into_iter().flatten().collect();
     // Whom the same rules are about, the same differences are about.
     let mut by_rules: BTreeMap<RulesOf, Vec<String>> = BTreeMap::new();
     for name in names {

@@ -5,9 +5,16 @@
 
 use super::columns::TWO_PERSON_ACTIONS;
 use super::grid::{Grid, Spot};
+use super::policy::Policy;
 use super::shift::Shift;
 use super::states::StateSet;
 use crate::domain::Action;
+
+/// The users and groups that lines name as a second person.
+pub(super) fn second_persons(policy: &Policy) -> impl Iterator<Item = String> {
+    let named = policy.rules().iter().filter_map(|rule| rule.second.as_ref());
+    named.filter(|name| !name.starts_with("role:")).cloned()
+}
 
 /// The rules whose second person may be somebody of this one name, in the order of the file.
 pub(super) fn seconded_by(grid: &Grid<'_>, name: &str) -> Vec<usize> {

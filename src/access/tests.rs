@@ -4,6 +4,7 @@ mod asked;
 mod broken;
 mod calendar_file;
 mod compared;
+mod compared_words;
 mod earlier;
 mod growth;
 mod hardly_meant;

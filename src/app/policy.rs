@@ -156,7 +156,7 @@ async fn record(app: &App, right: Right, kind: EventKind, before: &PolicySnapsho
 /// What somebody may by one policy and not by another, as far as it was found out.
 #[derive(Debug)]
 pub enum RightsCompared {
-    /// All of it.
+    /// Every difference there is.
     Found(PolicyDiff),
     /// It took longer than [`COMPARING`].
     TookTooLong,

@@ -125,10 +125,11 @@ async fn a_scope_names_nothing_that_its_maker_may_not_see() {
         environments: vec![environment.parse().unwrap()],
         ..TokenScope::default()
     };
-    // Boss sees no project.
+    // Nina sees no project.
+    site.add_user("nina").await;
     for (who, project, environment, said) in [
-        ("boss", "shop", "beta", "There is no project “shop”"),
-        ("boss", "none", "beta", "There is no project “none”"),
+        ("nina", "shop", "beta", "There is no project “shop”"),
+        ("nina", "none", "beta", "There is no project “none”"),
         (
             "dora",
             "shop",
