@@ -58,7 +58,6 @@ struct DayRow {
 /// A window, a freeze or a lock on one day.
 struct Lane {
     name: String,
-    tone: &'static str,
     hours: String,
     pieces: Vec<BarPiece>,
 }
@@ -189,7 +188,7 @@ fn lane(
     let spans = spans.map(|(&(from, until), hours)| (from, until, tone, format!("{name}, {hours}")));
     (!own.is_empty()).then(|| Lane {
         name: name.to_owned(),
-        tone,
+
         pieces: day_bar::pieces(spans, day),
         hours: hours.join(", "),
     })

@@ -140,8 +140,9 @@ async fn the_session_ends_when_the_login_does_and_with_the_account() {
     stage.clock.move_to(stage.clock.now() - TimeDelta::hours(12));
     stage.log_in_at(&provider).await;
     assert_eq!(stage.site.get("/profile").await.status(), 200);
-    let disabled = accounts::set_disabled(&stage.site.store, &operator(), "olga", true);
-    disabled.await.unwrap();
+    accounts::set_disabled(&stage.site.store, &operator(), "olga", true)
+        .await
+        .unwrap();
     assert_eq!(stage.site.get("/profile").await.status(), 303);
     let refused = stage.log_in_at(&provider).await;
     assert_eq!(refused.status(), 403);
@@ -236,8 +237,9 @@ async fn an_account_with_a_second_factor_is_asked_for_it_unless_the_provider_doe
         };
         let stage = stage(|config, _| drop(config.oidc.insert("own".to_owned(), own))).await;
         let issuer = LoginProvider::Issuer(provider.issuer().to_owned());
+        let operator = operator();
         let link =
-            deployer::app::outside::links::link(&stage.site.store, &operator(), "bob", (&issuer, "id-7"));
+            deployer::app::outside::links::link(&stage.site.store, &operator, "bob", (&issuer, "id-7"));
         let user = link.await.unwrap();
         let tx = crate::support::store::change(&stage.site.store).await;
         deployer::store::second_factors::begin(&tx, user.id, "JBSWY3DPEHPK3PXP")

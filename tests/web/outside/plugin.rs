@@ -157,7 +157,7 @@ async fn another_systems_cookie_lets_somebody_in_whom_the_plugin_knows() {
     };
     let known = asked("good").await;
     assert_eq!(known.status(), 200);
-    let session = super::support::cookies(&known);
+    let session = crate::web::support::cookies(&known);
     assert!(
         session.iter().any(|line| line.starts_with("deployer_session=")),
         "{session:?}"

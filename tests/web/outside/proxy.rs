@@ -192,8 +192,9 @@ async fn forms_behind_a_proxy_need_their_token_and_streams_end_with_the_account(
 
     let mut stream = stage.seen_by(&client, "/live", "gina", "ops").await;
     assert_eq!(stream.status(), 200);
-    let disabled = deployer::app::accounts::set_disabled(&stage.site.store, &operator(), "gina", true);
-    disabled.await.unwrap();
+    deployer::app::accounts::set_disabled(&stage.site.store, &operator(), "gina", true)
+        .await
+        .unwrap();
     let over = async { while stream.chunk().await.unwrap().is_some() {} };
     tokio::time::timeout(Duration::from_secs(6), over)
         .await
