@@ -117,6 +117,23 @@ async fn close(
     Ok(())
 }
 
+/// What is on a server of a deployment that has ended, as it answers now; `None`: it does not answer.
+///
+/// # Errors
+/// Of the store.
+pub(super) async fn look_again(
+    engine: &Shared,
+    deployment: &Deployment,
+    position: i32,
+) -> Result<Option<OnServer>> {
+    let history = History::read(engine, deployment).await?;
+    let part = history.parts.iter().find(|part| part.position == position);
+    Ok(match part {
+        Some(part) => report::look_again(engine, &history, part).await,
+        None => None,
+    })
+}
+
 /// Finds out what is on the servers of an abandoned deployment, corrects their balancers and stores the
 /// reports. Servers that did not answer are described from the journal when the deployment is closed.
 ///

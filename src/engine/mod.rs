@@ -24,6 +24,7 @@
 //! can tell the truth about what was interrupted. All output goes through `output`.
 
 mod closing;
+mod doubts;
 mod ending;
 mod found;
 mod groups;
@@ -102,6 +103,7 @@ impl Engine {
         self.0.tasks.spawn(scheduler::watch(Arc::clone(&self.0)));
         self.0.tasks.spawn(keeper::watch(Arc::clone(&self.0)));
         self.0.tasks.spawn(revisit::watch(Arc::clone(&self.0)));
+        self.0.tasks.spawn(doubts::watch(Arc::clone(&self.0)));
         self.0.tasks.spawn(worker::work(Arc::clone(&self.0)));
         Ok(())
     }

@@ -25,6 +25,8 @@ pub enum Job {
     Scheduler,
     /// Keeps servers out of service that deployments left out.
     Keeper,
+    /// Looks again at servers that did not say which release they run.
+    Doubts,
     /// Asks servers which release they run.
     Drift,
     /// Deletes sessions that have expired.
@@ -37,6 +39,7 @@ impl Job {
         match self {
             Self::Scheduler => "scheduler",
             Self::Keeper => "keeper",
+            Self::Doubts => "doubts",
             Self::Drift => "drift",
             Self::Sessions => "sessions",
         }

@@ -8,6 +8,7 @@
 //! under a name with the deployment's number. What cannot be renamed (another file system, another
 //! owner) has to be moved by a person; a rollback never waits for that.
 
+use super::changed::Changed;
 use super::error::{Error, Trouble, readable};
 use super::layout::Layout;
 use super::remote::{ACTIVATE, Limits, ScriptAnswer, ask};
@@ -73,11 +74,21 @@ async fn switch(
                 target: layout.target.to_string(),
             },
             other => other,
-        })?;
+        })
+        .map_err(unseen)?;
     Ok(Activated {
         previous: answer.text("previous").filter(|path| !path.is_empty()),
         moved: moved(&answer),
     })
+}
+
+/// Whether a switch was made is not known where the connection was lost in it.
+fn unseen(trouble: Trouble) -> Error {
+    let may_be_made = matches!(&trouble, Trouble::Connection(error) if !error.never_began());
+    match may_be_made {
+        true => Error::from(trouble).after(Changed::Unknown),
+        false => trouble.into(),
+    }
 }
 
 fn moved(answer: &ScriptAnswer) -> Vec<String> {

@@ -249,10 +249,9 @@ async fn a_server_that_vanishes_before_the_switch_goes_back_into_service() {
     assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_vanishes_in_the_switch_goes_back_when_it_can_be_asked_again() {
+/// A fleet whose first server hangs in the switch, before it is made.
+async fn hanging_in_the_switch() -> (Fleet, DeploymentId) {
     let (mut fleet, second) = with_a_slow_drain().await;
-    // A switch that hangs before it is made.
     let (bin, mark) = (fleet.world.home(1, "bin"), fleet.world.home(1, "switching"));
     std::fs::create_dir(&bin).unwrap();
     let mv = format!(
@@ -268,6 +267,12 @@ async fn a_server_that_vanishes_in_the_switch_goes_back_when_it_can_be_asked_aga
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     fleet.world.servers[0].go_down();
+    (fleet, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_vanishes_in_the_switch_goes_back_when_it_can_be_asked_again() {
+    let (mut fleet, id) = hanging_in_the_switch().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     fleet.world.servers[0].come_back();
 
@@ -281,6 +286,38 @@ async fn a_server_that_vanishes_in_the_switch_goes_back_when_it_can_be_asked_aga
         part.detail
     );
     assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_comes_back_after_the_end_is_looked_at_again_and_goes_back() {
+    let (mut fleet, id) = hanging_in_the_switch().await;
+    fleet.world.end(id).await;
+    let part = &fleet.world.parts(id).await[0];
+    assert!(
+        part.detail.contains("was not seen to end") && !part.detail.contains("Nothing was changed"),
+        "{}",
+        part.detail
+    );
+    assert_eq!(fleet.admins().await[0], Admin::Maint);
+
+    fleet.world.servers[0].come_back();
+
+    let start = std::time::Instant::now();
+    while fleet.admins().await != [Admin::Ready; 2] {
+        assert!(start.elapsed() < Duration::from_secs(60), "it stays out");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let told = async |fleet: &Fleet| fleet.world.parts(id).await[0].detail.clone();
+    while !told(&fleet).await.ends_with(" and is back in service.") {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "{}",
+            told(&fleet).await
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let detail = told(&fleet).await;
+    assert!(detail.contains("It still runs"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

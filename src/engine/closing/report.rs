@@ -7,14 +7,14 @@
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::finding::Reply;
 use super::history::{History, ServerHistory};
 use super::proof::ServerProof;
 use super::service::{self, Placed};
 use super::torn;
-use crate::domain::deployment::{ServerState, Service};
+use crate::domain::deployment::{ServerPart, ServerState, Service};
 use crate::domain::standing::Trial;
 use crate::domain::{CommitId, OnServer, Server};
 use crate::engine::ending::Failure;
@@ -30,6 +30,9 @@ use crate::sync::{self, Layout, Limits};
 /// For all questions to one server: connecting, waiting until what still runs there has ended (its
 /// guard grants five seconds), cleaning up, looking.
 const ASK_LIMIT: Duration = Duration::from_secs(14);
+/// How long a server that refuses the connection is asked again.
+const PATIENCE: Duration = Duration::from_secs(6);
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// For everything. What is unknown by then is stored as unknown, so that a deployment is closed within
 /// half a minute of the start.
 const LIMIT: Duration = Duration::from_secs(24);
@@ -70,12 +73,7 @@ async fn visit(
     server: &ServerHistory<'_>,
     end: Instant,
 ) -> Report {
-    let limit = end.min(Instant::now() + ASK_LIMIT);
-    let asked = match timeout_at(limit, ask(engine, history, server)).await {
-        Ok(Ok(asked)) => asked,
-        Ok(Err(why)) => Asked::silent(why),
-        Err(_) => Asked::silent("it did not answer in time.".to_owned()),
-    };
+    let asked = ask_patiently(engine, history, server, end).await;
     let (mut on, mut end, mut failed) = (server.judge(&asked.reply), end, String::new());
     if !on.is_old()
         && on != OnServer::New
@@ -111,6 +109,39 @@ async fn visit(
         remains,
         in_use,
         ..report(server, (on, is_silent), cause, &placed)
+    }
+}
+
+/// Asks a server, and once more a moment later where it cannot be reached: it may be just starting, as the
+/// deployer is.
+async fn ask_patiently(
+    engine: &Shared,
+    history: &History,
+    server: &ServerHistory<'_>,
+    end: Instant,
+) -> Asked {
+    let now = Instant::now();
+    let (limit, patience) = (end.min(now + ASK_LIMIT), end.min(now + PATIENCE));
+    loop {
+        let why = match timeout_at(limit, ask(engine, history, server)).await {
+            Ok(Ok(asked)) => return asked,
+            Ok(Err(why)) => why,
+            Err(_) => return Asked::silent("it did not answer in time.".to_owned()),
+        };
+        if Instant::now() + ASK_AGAIN > patience {
+            return Asked::silent(why);
+        }
+        sleep(ASK_AGAIN).await;
+    }
+}
+
+/// What is on a server, where it answers now.
+pub(super) async fn look_again(engine: &Shared, history: &History, part: &ServerPart) -> Option<OnServer> {
+    let server = history.server(part);
+    let asked = timeout_at(Instant::now() + ASK_LIMIT, ask(engine, history, &server)).await;
+    match asked.ok()?.ok()?.reply {
+        reply @ Reply::Seen(_) => Some(server.judge(&reply)),
+        Reply::Silent(_) => None,
     }
 }
 

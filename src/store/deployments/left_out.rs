@@ -17,7 +17,8 @@ use super::plan;
 use crate::domain::endpoints::AtEndpoint;
 use crate::domain::rollout::{EndpointPlace, Slot};
 use crate::domain::{
-    BalancerId, DeploymentId, DeploymentState, EnvironmentId, Instant, Result, ServerId, Service, Split,
+    BalancerId, DeploymentId, DeploymentState, EnvironmentId, Instant, OnServer, Result, ServerId, Service,
+    Split,
 };
 
 /// States in which a deployment has the server out of service, or may have.
@@ -148,6 +149,19 @@ pub async fn decided_by_hand(
 pub async fn settle(change: &Change, one: &LeftOut, service: Service) -> Result<()> {
     parts::Entity::update_many()
         .col_expr(parts::Column::Service, Expr::value(service.as_str()))
+        .filter(parts::Column::DeploymentId.eq(one.deployment.0))
+        .filter(parts::Column::Position.eq(one.position))
+        .exec(change.connection())
+        .await?;
+    Ok(())
+}
+
+/// Notes what was found on a server that a deployment left out, when somebody looked again.
+pub async fn find_again(change: &Change, one: &LeftOut, on: OnServer) -> Result<()> {
+    let (word, step) = on.as_words();
+    parts::Entity::update_many()
+        .col_expr(parts::Column::OnServer, Expr::value(word))
+        .col_expr(parts::Column::OnServerStep, Expr::value(step))
         .filter(parts::Column::DeploymentId.eq(one.deployment.0))
         .filter(parts::Column::Position.eq(one.position))
         .exec(change.connection())

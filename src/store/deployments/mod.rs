@@ -24,7 +24,7 @@ pub use hand_acts::{
 };
 pub use held_out::{HeldOut, forget, held_out, hold_out, let_in};
 pub use history::{history, places};
-pub use left_out::{LeftOut, decided_by_hand, left_out, left_out_in, residues, settle};
+pub use left_out::{LeftOut, decided_by_hand, find_again, left_out, left_out_in, residues, settle};
 pub use overview::{
     active, by_ids, durations, has_success, last_for_environment, last_for_project, last_on, latest,
     previous_succeeded, progress, succeeded_commits,
