@@ -246,7 +246,8 @@ fn areas_are_read_by_whom_a_line_names_them_for_or_by_the_right_to_all() {
         ..user("ada")
     };
     assert!(access.may_read(&auditor, Area::Audit, at("2026-11-23 10:00")));
-    assert!(!access.may_read(&auditor, Area::Users, at("2026-11-23 10:00")));
+    assert!(access.may_read(&auditor, Area::Users, at("2026-11-23 10:00")));
+    assert!(!access.may_read(&auditor, Area::Servers, at("2026-11-23 10:00")));
     let permit = access
         .reading(&user("una"), Area::Users, at("2026-11-23 10:00"))
         .unwrap();

@@ -60,7 +60,8 @@ fn openid_providers_stand_in_sections_of_their_own() {
          d.toml:5: oidc.b.issuer must not be that of another section: people are known by it.\n\
          d.toml:6: oidc.b.client is not a setting: the settings of [oidc.b] are certificates, client_id, \
          client_secret, groups, groups_claim, issuer, lifetime, name_claim, scopes, second_factor, title.\n\
-         oidc.b.client_id must be set.\noidc.c.client_id must be set.\noidc.c.issuer must be set."
+         default: oidc.b.client_id must be set.\ndefault: oidc.c.client_id must be set.\ndefault: oidc.c.issuer must \
+         be set."
     );
     assert_eq!(
         problems("[oidc]\nissuer = 'https://a.example'"),
