@@ -26,7 +26,8 @@ impl Policy {
                 for name in &one.names {
                     for (line, _) in self.speaking(name, action, &place, at) {
                         used.insert(line.line.line);
-                        let Some(rule) = self.rules().iter().find(|rule| rule.line.line == line.line.line) else {
+                        let Some(rule) = self.rules().iter().find(|rule| rule.line.line == line.line.line)
+                        else {
                             continue;
                         };
                         self.links_to(rule, name, asked, &key, &mut used);

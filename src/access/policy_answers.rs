@@ -46,6 +46,14 @@ impl PolicyAnswers {
         scope::names_of(actor)
     }
 
+    /// Whether a line names this user, role or group.
+    pub fn knows(&self, name: &str) -> bool {
+        let lines = self.0.lines();
+        let mut links = lines.roles.iter();
+        lines.rules.iter().any(|rule| rule.subject == name)
+            || links.any(|link| link.from == name || link.to == name)
+    }
+
     /// Why somebody may or may not do something.
     pub fn explain(&self, asked: &PolicyQuestion) -> Explanation {
         self.0

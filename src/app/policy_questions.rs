@@ -16,9 +16,9 @@ use crate::access::{
 };
 use crate::domain::access::VISITOR;
 use crate::domain::calendar::beginning;
-use crate::domain::{Action, Actor, Area, Error, Instant, Resource, Result};
+use crate::domain::{Action, Actor, Area, Error, Instant, Resource, Result, if_found};
 use crate::store::policies::{self, PolicyUse};
-use crate::store::projects;
+use crate::store::{environments, projects, users};
 
 /// What is asked of a place: the actions that are done to one.
 pub const PLACE_ACTIONS: [Action; 9] = [
@@ -61,6 +61,8 @@ pub struct MayAnswer {
     /// The week around the instant, by the clock of the zone that was asked for.
     pub week: Vec<DrawnDay>,
     pub policy: AnsweringPolicy,
+    /// What of the question is known nowhere, as sentences: a name or a place that was mistyped perhaps.
+    pub unknown: Vec<String>,
 }
 
 /// Which policy gave an answer.
@@ -113,6 +115,10 @@ pub async fn may(app: &App, actor: &Actor, asked: MayQuestion, zone: Tz) -> Resu
         true => PolicyAnswers::names_of(actor),
         false => names_of(&asked)?,
     };
+    let unknown = match is_reader {
+        true => unknown(app, &answers, (&asked, is_own), &resource).await?,
+        false => Vec::new(),
+    };
     let question = PolicyQuestion {
         names,
         action: asked.action,
@@ -129,7 +135,46 @@ pub async fn may(app: &App, actor: &Actor, asked: MayQuestion, zone: Tz) -> Resu
         explanation,
         week,
         policy,
+        unknown,
     })
+}
+
+/// What of a question is known nowhere.
+async fn unknown(
+    app: &App,
+    answers: &PolicyAnswers,
+    (asked, is_own): (&MayQuestion, bool),
+    resource: &Resource,
+) -> Result<Vec<String>> {
+    let mut unknown = Vec::new();
+    let (project, environment) = match resource {
+        Resource::Project(project) => (Some(project), None),
+        Resource::Environment(project, environment) => (Some(project), Some(environment)),
+        Resource::Everything | Resource::Area(_) => (None, None),
+    };
+    if let Some(name) = project {
+        let found = if_found(projects::by_name(&app.store, name).await)?;
+        let is_there = match (&found, environment) {
+            (Some(project), Some(name)) => {
+                if_found(environments::by_name(&app.store, project.id, name).await)?.is_some()
+            }
+            (found, _) => found.is_some(),
+        };
+        if !is_there {
+            unknown.push(format!(
+                "There is no {resource} here: the answer is for a place of that name."
+            ));
+        }
+    }
+    let who = asked.who.as_str();
+    let is_account = if_found(users::by_name(&app.store, who).await)?.is_some();
+    if !is_own && who != VISITOR && !is_account && !answers.knows(who) {
+        unknown.push(match who.contains(':') {
+            true => format!("No line of the policy names “{who}”."),
+            false => format!("No account and no line of the policy is called “{who}”."),
+        });
+    }
+    Ok(unknown)
 }
 
 /// Who may do what at `place` from now on, or at which hours of a day that has begun.

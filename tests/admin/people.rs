@@ -210,9 +210,16 @@ async fn a_deleted_user_is_gone_and_their_history_stays() {
     site.browser = bob;
     assert_eq!(site.get("/profile").await.status(), 303);
     assert_eq!(site.log_in("bob", PASSWORD).await.status(), 422);
-    // Another person of that name does not inherit the session.
-    site.add_user("bob").await;
-    assert_eq!(site.get("/profile").await.status(), 303);
+    // Nobody else gets that name, and with it the history.
+    site.browser = browser();
+    site.log_in("admin", PASSWORD).await;
+    let fields = [("name", "Bob"), ("password", PASSWORD)];
+    let (status, _, shown) = send(&site, "/admin/users/new", "/admin/users/new", &fields).await;
+    assert_eq!(status, 422);
+    assert!(
+        shown.contains("was the name of an account that was deleted; choose another name."),
+        "{shown}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,7 @@ struct AnswerView {
     allowed: bool,
     /// `alice may not deploy shop/prod`
     sentence: String,
+    unknown: Vec<String>,
     /// When it was asked for, by the clock of the zone.
     at: String,
     /// By whom a second person has to be; empty: nobody.
@@ -160,6 +161,7 @@ fn view(visitor: &Visitor, found: MayAnswer, (at, zone): (Instant, Tz), form: &F
         explanation: one,
         week,
         policy,
+        unknown,
     } = found;
     let who = match who.as_str() {
         "" => "You".to_owned(),
@@ -170,6 +172,7 @@ fn view(visitor: &Visitor, found: MayAnswer, (at, zone): (Instant, Tz), form: &F
     AnswerView {
         allowed: one.ruling.allowed,
         sentence: format!("{who} {may} {action} {place}"),
+        unknown,
         at: zone::words(at, zone),
         with: with(&one.ruling),
         names: one.names.join(", "),

@@ -210,7 +210,7 @@ fn row(one: RightsRow, actions: &[Action], search: &str) -> Option<RowView> {
         },
         size: match (total, is_everybody) {
             (_, true) => "with or without a login".to_owned(),
-            (0, _) => "nobody by name".to_owned(),
+            (0, _) => "nobody who has no other role".to_owned(),
             (total, _) => count(total, "name"),
         },
         title: match (subject, is_everybody) {
