@@ -214,7 +214,7 @@ async fn a_deleted_user_is_gone_and_their_history_stays() {
     site.browser = browser();
     site.log_in("admin", PASSWORD).await;
     let fields = [("name", "Bob"), ("password", PASSWORD)];
-    let (status, _, shown) = send(&site, "/admin/users/new", "/admin/users/new", &fields).await;
+    let (status, _, shown) = send(&site, "/admin/new/user", "/admin/new/user", &fields).await;
     assert_eq!(status, 422);
     assert!(
         shown.contains("was the name of an account that was deleted; choose another name."),
