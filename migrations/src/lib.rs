@@ -38,6 +38,7 @@ mod m20261129_000102_second_factors;
 mod m20261129_000110_policies;
 mod m20261129_000130_hand_acts;
 mod m20261129_000131_half_changed;
+mod m20261129_000150_held_data;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -74,6 +75,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000110_policies::Change),
             Box::new(m20261129_000130_hand_acts::Change),
             Box::new(m20261129_000131_half_changed::Change),
+            Box::new(m20261129_000150_held_data::Change),
         ]
     }
 }

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use super::checkout::Tree;
 use super::manifests::Manifests;
 use super::script::DEPLOY;
-use crate::domain::{Kind, StepKind, SyncMethod};
+use crate::domain::{HeldData, Kind, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
 use crate::engine::output::StepLog;
@@ -308,7 +308,7 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&TargetServer, Sess
                 now: run.now(),
             };
             match sync::prune(session, layout, &retention, &limits(run)).await {
-                Ok(Pruned { removed, left }) => {
+                Ok(Pruned { removed, left, held }) => {
                     let name = &member.server.name;
                     for path in &left {
                         log.say(format!(
@@ -316,7 +316,15 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&TargetServer, Sess
                         ))
                         .await;
                     }
+                    for one in &held {
+                        log.say(format!(
+                            "{name}: an application wrote {} in an old release, and it is kept nowhere else, so that release stays. To move it, run “{}” as root.",
+                            one.path, one.command
+                        ))
+                        .await;
+                    }
                     note_leftovers(run, member, &left).await?;
+                    note_held(run, member, &held).await?;
                     Ok(removed.len())
                 }
                 Err(error) => {
@@ -344,6 +352,14 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&TargetServer, Sess
 async fn note_leftovers(run: &Run, member: &TargetServer, paths: &[String]) -> StepResult<()> {
     let record = run.record().await?;
     leftovers::put(&record, run.environment.id, member.server.id, paths).await?;
+    record.commit().await?;
+    Ok(())
+}
+
+/// Keeps what old releases on a server hold, for its page.
+async fn note_held(run: &Run, member: &TargetServer, held: &[HeldData]) -> StepResult<()> {
+    let record = run.record().await?;
+    leftovers::put_held(&record, run.environment.id, member.server.id, held).await?;
     record.commit().await?;
     Ok(())
 }
