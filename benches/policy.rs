@@ -1,7 +1,7 @@
 //! What a long policy costs: 10,000 lines, 2,000 of them for every project, over 500 projects with
-//! three environments each. Measured are the loading, the comparison with another such policy, a check,
-//! and the overview for somebody with two groups
-//! when no decision is known yet and when all are.
+//! three environments each, and 2,000 people in its roles. Measured are loading and reading it again, the
+//! comparison with another such policy, a check, who may do what at one place, single decisions, and the
+//! overview for somebody with two groups when no decision is known yet and when all are.
 //!
 //! `--quick` takes a tenth of everything: to see that it works.
 
@@ -24,10 +24,14 @@ use deployer::app::overview::overview;
 use deployer::app::{App, start};
 use deployer::clock::Clock;
 use deployer::config::Config;
-use deployer::domain::{Actor, Event, EventKind};
+use deployer::domain::{Action, Actor, Event, EventKind, Resource};
 use deployer::store::{Store, StoreOptions, environments, projects};
 
 const ROLES: usize = 100;
+/// People in those roles.
+const PEOPLE: usize = 2_000;
+/// Decisions that are measured one by one.
+const DECISIONS: usize = 20_000;
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
@@ -43,6 +47,21 @@ fn main() {
     let begun = Instant::now();
     let access = Access::load(&policies).unwrap();
     println!("| loading {lines} lines | {} |", ms(begun.elapsed()));
+    let begun = Instant::now();
+    access.reload().unwrap();
+    println!("| reading them again | {} |", ms(begun.elapsed()));
+    decisions(&access, project_count);
+    let begun = Instant::now();
+    let place = Resource::Environment("project-7".to_owned(), place::NAMES[1].to_owned());
+    let rows = access
+        .answers()
+        .table(&place, Action::ALL, Clock::System.now())
+        .rows
+        .len();
+    println!(
+        "| who may do what at one place: {rows} rows | {} |",
+        ms(begun.elapsed())
+    );
     let other = dir.path().join("other");
     write_policy(&other, project_count, lines, ROLES / 2);
     let begun = Instant::now();
@@ -86,6 +105,38 @@ fn main() {
     }
 }
 
+/// Single decisions of different people about different places, each measured: when none is known, and when
+/// all are.
+fn decisions(access: &Access, project_count: usize) {
+    let now = Clock::System.now();
+    let actions = [Action::View, Action::Deploy, Action::Rollback, Action::Lock];
+    for state in ["cold", "warm"] {
+        let mut took: Vec<Duration> = (0..DECISIONS)
+            .map(|number| {
+                // Steps that share no factor with what they go round.
+                let actor = Actor::user(format!("person-{}", number * 7 % PEOPLE), "192.0.2.1");
+                let project = format!("project-{}", number * 13 % project_count);
+                let environment = place::NAMES[number % place::NAMES.len()].to_owned();
+                let (action, place) = (actions[number % 4], Resource::Environment(project, environment));
+                let begun = Instant::now();
+                let _ = access.may(&actor, action, &place, now);
+                begun.elapsed()
+            })
+            .collect();
+        took.sort_unstable();
+        let (half, most) = (took[DECISIONS / 2], took[DECISIONS * 99 / 100]);
+        println!(
+            "| {DECISIONS} decisions, {state}: median {}, p99 | {} |",
+            us(half),
+            us(most)
+        );
+    }
+}
+
+fn us(length: Duration) -> String {
+    format!("{:.1} µs", length.as_secs_f64() * 1_000_000.0)
+}
+
 fn ms(length: Duration) -> String {
     format!("{:.1} ms", length.as_secs_f64() * 1000.0)
 }
@@ -120,6 +171,9 @@ fn write_policy(dir: &Path, project_count: usize, lines: usize, shift: usize) {
     }
     for role in 0..ROLES {
         text.push_str(&format!("g, group:team-{role}, role:team-{role}\n"));
+    }
+    for person in 0..PEOPLE {
+        text.push_str(&format!("g, person-{person}, role:team-{}\n", person % ROLES));
     }
     std::fs::write(dir.join("policy.csv"), text).unwrap();
 }

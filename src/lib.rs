@@ -33,11 +33,12 @@
 //! - [`confinement`]: runs what repositories bring on this host so that it reaches nothing but its own
 //!   tree.
 //! - [`health`]: asks a server whether it serves its new release, from here or from itself.
+//! - [`oidc`] and [`plugin`]: ask OpenID providers, and programs and endpoints of the sysadmin's, who somebody is.
 //! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
 //!   and hands a finished struct to its template.
-//! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`], `private`, `removal`: how the program is
-//!   started, set up, watched; how it starts others; how it knows the time; how it keeps its files to
-//!   itself, and removes those of others.
+//! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`], `private`, `removal`, `free_room`: how the
+//!   program is started, set up, watched; how it starts others; how it knows the time; how it keeps its files to
+//!   itself, removes those of others, and leaves room on the disk.
 //! - [`demo`]: a whole installation on one machine, for looking around.
 //!
 //! Dependencies point down only: `web` and `cli` use `app`; `app` uses `access`, `engine` and
@@ -99,10 +100,13 @@ pub mod confinement;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+mod free_room;
 pub mod git;
 pub mod handshake;
 pub mod health;
 pub mod http;
+pub mod oidc;
+pub mod plugin;
 mod private;
 pub mod process;
 mod removal;

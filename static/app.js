@@ -44,6 +44,13 @@
   document.addEventListener("DOMContentLoaded", tellZone);
   document.addEventListener("htmx:after:swap", tellZone);
 
+  // Pages that draw days and weeks do so by the reader's clock.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone && !document.cookie.includes(`deployer_zone=${zone}`)) {
+    const secure = location.protocol === "https:" ? "; secure" : "";
+    document.cookie = `deployer_zone=${zone}; path=/; max-age=31536000; samesite=lax${secure}`;
+  }
+
   // How long something has been running.
   const took = (seconds) => {
     const two = (number) => String(number).padStart(2, "0");

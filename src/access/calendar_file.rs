@@ -1,6 +1,6 @@
 //! Reads `calendar.toml` into a [`Calendar`], and reports every mistake with its line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -15,6 +15,9 @@ use super::ical;
 use super::problem::Problem;
 use crate::domain::calendar::{ALWAYS, FREEZE};
 use crate::domain::{Calendar, Freeze, Holidays, Hours, Instant, OnHolidays, Window};
+
+/// The most files of holidays that one calendar names: each is looked at every second.
+const HOLIDAY_FILES_LIMIT: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,8 +76,10 @@ pub(super) struct CalendarLines {
     pub freezes: Vec<u32>,
     /// The first of the holidays' dates.
     pub first_date: u32,
-    /// The files of holidays.
+    /// The files of holidays that there are.
     pub holidays: PolicyFiles,
+    /// The names of all that were looked for.
+    pub holiday_names: BTreeSet<String>,
 }
 
 /// Reads the calendar of `source` and adds every mistake to `problems`. The calendar may be used
@@ -94,6 +99,7 @@ pub(super) fn read(
         problems,
         zone: Tz::UTC,
         holiday_files: PolicyFiles::default(),
+        holiday_names: BTreeSet::new(),
     };
     reader.zone = reader.zone(&file.timezone);
     let mut holidays = reader.holidays(&file.holidays);
@@ -106,7 +112,7 @@ pub(super) fn read(
         .map(|(name, raw)| reader.window(name, raw))
         .collect();
     let freezes = file.freezes.iter().map(|raw| reader.freeze(raw)).collect();
-    let holiday_files = reader.holiday_files;
+    let (holiday_files, holiday_names) = (reader.holiday_files, reader.holiday_names);
     let calendar = Calendar {
         zone: reader.zone,
         windows,
@@ -123,6 +129,7 @@ pub(super) fn read(
         first_date: file.holidays.dates.first().map_or(0, line),
         freezes: file.freezes.iter().map(|raw| line(&raw.name)).collect(),
         holidays: holiday_files,
+        holiday_names,
     };
     Some((calendar, lines))
 }
@@ -154,6 +161,7 @@ struct Reader<'a> {
     zone: Tz,
     /// What was read beside the calendar.
     holiday_files: PolicyFiles,
+    holiday_names: BTreeSet<String>,
 }
 
 impl Reader<'_> {
@@ -206,6 +214,13 @@ impl Reader<'_> {
             return self.complain(
                 name,
                 format!("“{wrong}” is not the name of a file beside this one."),
+            );
+        }
+        self.holiday_names.insert(file.clone());
+        if self.holiday_names.len() > HOLIDAY_FILES_LIMIT {
+            return self.complain(
+                name,
+                format!("More than {HOLIDAY_FILES_LIMIT} files of holidays: put their days into fewer."),
             );
         }
         match source.read(file) {

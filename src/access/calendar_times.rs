@@ -1,10 +1,10 @@
 //! Days and instants as `calendar.toml` and commands write them.
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveDateTime, TimeZone, Timelike};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeZone, Timelike};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use crate::domain::Instant;
-use crate::domain::calendar::{day_index, minute_of};
+use crate::domain::calendar::{beginning, day_index, minute_of};
 
 /// The instant at which something begins or ends: `2026-12-18T18:00:00` by the clock of `zone`, or
 /// with an offset of its own. A date without a time is the whole day, so as an end it is the end of
@@ -36,16 +36,6 @@ pub(super) fn span_end(text: &str, zone: Tz, is_end: bool) -> Result<Instant, St
         at if at.second() == 0 && at.nanosecond() == 0 => Ok(at),
         _ => Err("Write it to the minute, with :00 for the seconds.".to_owned()),
     }
-}
-
-/// The first instant of a day: some zones put the clock forward over midnight.
-pub(super) fn beginning(date: NaiveDate, zone: Tz) -> Option<Instant> {
-    const QUARTERS: i64 = 12;
-    let midnight = date.and_hms_opt(0, 0, 0)?;
-    let times =
-        (0..QUARTERS).filter_map(|quarter| midnight.checked_add_signed(Duration::minutes(15 * quarter)));
-    let mut read = times.filter_map(|local| zone.from_local_datetime(&local).earliest());
-    read.next().map(|at| at.to_utc())
 }
 
 /// A local time of a TOML date and time.

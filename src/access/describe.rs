@@ -1,7 +1,7 @@
 //! States of time in words: the windows in which something is so.
 
 use super::states::{StateSet, States};
-use crate::domain::calendar::{FREEZE, ONE_FREEZE};
+use crate::domain::calendar::FREEZE;
 use crate::domain::{Calendar, Freeze};
 
 /// Windows that are put together in one description.
@@ -21,8 +21,9 @@ impl Windows {
         concerns: impl Fn(&Freeze) -> bool,
     ) -> Self {
         let windows = calendar.windows.keys().cloned();
+        // One freeze is named before all of them together: that is something else at another place.
         let freezes = calendar.freezes.iter().map(Freeze::window);
-        let names = windows.chain([FREEZE.to_owned()]).chain(freezes);
+        let names = windows.chain(freezes).chain([FREEZE.to_owned()]);
         let named = names.map(|name| {
             let open = states.open(number, calendar, &name, &concerns);
             (name, open)
@@ -34,7 +35,7 @@ impl Windows {
         }
     }
 
-    /// `always`, `business-hours`, `except freeze`, `business-hours except freeze`, `weekend, night`; or
+    /// `always`, `business-hours`, `always except freeze`, `business-hours except freeze:sale`, `weekend, night`; or
     /// an instant of it where no window says it.
     pub fn describe(&self, target: &StateSet, states: &States) -> String {
         if target == states.all() {
@@ -44,7 +45,7 @@ impl Windows {
             return "never".to_owned();
         }
         if let Some((name, _)) = self.named.iter().find(|(_, open)| open == target) {
-            return word(name);
+            return name.clone();
         }
         self.union(target)
             .or_else(|| {
@@ -64,7 +65,7 @@ impl Windows {
         for (name, open) in self.named.iter().filter(|(_, open)| open.is_within(target)) {
             let rest = left.without(open);
             if rest != left && names.len() < WINDOWS {
-                names.push(word(name));
+                names.push(name.clone());
                 left = rest;
             }
         }
@@ -74,13 +75,16 @@ impl Windows {
     /// The windows that have to be taken from `whole` to leave `target`.
     fn except(&self, whole: &StateSet, target: &StateSet) -> Option<String> {
         let mut rest = whole.without(target);
+        if let Some((name, _)) = self.named.iter().find(|(_, open)| *open == rest) {
+            return Some(name.clone());
+        }
         let mut names = Vec::new();
         for (name, open) in &self.named {
             let mut meets = open.clone();
             meets.keep(target);
             let left = rest.without(open);
             if meets.is_empty() && left != rest && names.len() < WINDOWS {
-                names.push(word(name));
+                names.push(name.clone());
                 rest = left;
             }
         }
@@ -92,7 +96,7 @@ impl Windows {
         let around = || self.named.iter().filter(|(_, open)| target.is_within(open));
         let except = around().find_map(|(name, open)| {
             let names = self.except(open, target)?;
-            Some(format!("{} except {names}", word(name)))
+            Some(format!("{name} except {names}"))
         });
         except.or_else(|| {
             around().find_map(|(name, open)| {
@@ -101,15 +105,8 @@ impl Windows {
                     meets.keep(other);
                     meets == *target
                 })?;
-                Some(format!("{} during {}", word(name), word(&both.0)))
+                Some(format!("{name} during {}", both.0))
             })
         })
-    }
-}
-
-fn word(name: &str) -> String {
-    match name.strip_prefix(ONE_FREEZE) {
-        Some(freeze) => format!("the freeze “{freeze}”"),
-        None => name.to_owned(),
     }
 }

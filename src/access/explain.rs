@@ -146,7 +146,7 @@ impl Policy {
             .filter_map(|index| {
                 let rule = self.rules().get(index)?;
                 let line = SpeakingLine {
-                    line: rule.line.clone(),
+                    line: self.line(index)?,
                     way: self.way(name, &rule.subject),
                 };
                 Some((line, rule.deny))

@@ -1,6 +1,6 @@
 //! Where the policy files come from: a directory, or what was shipped inside the program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -20,13 +20,12 @@ pub(super) const POLICY: &str = "policy.csv";
 pub(super) const CALENDAR: &str = "calendar.toml";
 /// Expectations of the policy.
 pub(super) const TESTS: &str = "tests.toml";
+/// What every policy is looked for in; its calendar may name files of holidays beside these.
+pub(super) const FILES: [&str; 4] = [MODEL, POLICY, CALENDAR, TESTS];
 
 /// The largest file read, in bytes: some 100,000 policy lines. The limit keeps a link to a device
 /// from filling the memory.
 pub const FILE_LIMIT: u64 = 8 << 20;
-
-/// Entries of a policy directory that are looked at for changes.
-const STAMPED: usize = 1000;
 
 /// Where the files are.
 #[derive(Debug, Clone)]
@@ -75,28 +74,22 @@ impl Source {
 }
 
 impl Source {
-    /// What tells one state of the directory from another. It changes with every file that is written, replaced,
-    /// added or removed, also behind links; reading it is cheap.
-    pub fn stamp(&self) -> FilesStamp {
+    /// What tells one state of the files called `names` from another. It changes with every one of them that is
+    /// written, replaced, added or removed, also behind links; reading it is cheap. Whatever else the directory
+    /// holds does not matter.
+    pub fn stamp(&self, names: &BTreeSet<String>) -> FilesStamp {
         let Self::Directory(dir) = self else {
             return FilesStamp::default();
         };
-        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let known = names.filter(|name| !name.starts_with('.') && !name.ends_with('~'));
-        let mut stamp: Vec<_> = known
-            .take(STAMPED)
-            .map(|name| {
-                let found = std::fs::metadata(dir.join(&name)).ok();
-                (name, found.map(|found| FileStamp::of(&found)))
-            })
-            .collect();
-        stamp.sort_unstable();
-        FilesStamp(stamp)
+        let stamp = |name: &String| {
+            let found = std::fs::metadata(dir.join(name)).ok();
+            (name.clone(), found.map(|found| FileStamp::of(&found)))
+        };
+        FilesStamp(names.iter().map(stamp).collect())
     }
 }
 
-/// The state of a policy directory, to be compared with another.
+/// The state of the files of a policy, to be compared with another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FilesStamp(Vec<(String, Option<FileStamp>)>);
 

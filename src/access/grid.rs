@@ -137,9 +137,11 @@ impl<'p> Grid<'p> {
         self.states
     }
 
-    /// The rules that count for somebody of this one name: those for it, its roles, everybody, and the
-    /// user whose rights everybody has. In the order of the file.
-    pub fn rules_of(&self, subject: &str) -> Vec<usize> {
+    /// A name, the user whose rights everybody has, everybody, and the roles of all these.
+    pub fn names_of<'n>(&self, subject: &'n str) -> Vec<&'n str>
+    where
+        'p: 'n,
+    {
         let mut names: Vec<&str> = vec![subject];
         names.extend([GUEST, ANY].iter().filter(|one| **one != subject));
         let mut next = 0;
@@ -151,6 +153,13 @@ impl<'p> Grid<'p> {
             }
             next += 1;
         }
+        names
+    }
+
+    /// The rules that count for somebody of this one name: those for it, its roles, everybody, and the
+    /// user whose rights everybody has. In the order of the file.
+    pub fn rules_of(&self, subject: &str) -> Vec<usize> {
+        let names = self.names_of(subject);
         let mut rules: Vec<usize> = names
             .iter()
             .filter_map(|name| self.by_subject.get(*name))
@@ -264,11 +273,25 @@ impl<'p> Grid<'p> {
 
     /// Whether `rule` is about `spot`.
     pub fn is_about(&self, rule: &Rule, spot: Spot<'_>) -> bool {
+        self.is_of(rule, spot.project) && (rule.environment == ANY || rule.environment == spot.environment)
+    }
+
+    /// Whether `rule` is about `project` in some environment.
+    fn is_of(&self, rule: &Rule, project: &str) -> bool {
         let opens = rule.deny || rule.action == Action::Administer.as_str();
-        let of_project = rule.key == ANY && (opens || !self.closed.contains(spot.project))
-            || rule.key == spot.project
-            || self.is_in(spot.project, &rule.key);
-        of_project && (rule.environment == ANY || rule.environment == spot.environment)
+        rule.key == ANY && (opens || !self.closed.contains(project))
+            || rule.key == project
+            || self.is_in(project, &rule.key)
+    }
+
+    /// Those of some rules that are about `project` in some environment.
+    pub fn rules_about(&self, rules: &[usize], project: &str) -> Vec<usize> {
+        let is_of = |rule: &usize| {
+            self.rules()
+                .get(*rule)
+                .is_some_and(|rule| self.is_of(rule, project))
+        };
+        rules.iter().copied().filter(is_of).collect()
     }
 
     /// Whether the rule at `index` answers questions about `action`.

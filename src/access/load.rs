@@ -5,7 +5,7 @@
 use super::calendar_file::CalendarLines;
 use super::columns::{Vocabulary, is_project_group};
 use super::expectations::Expectation;
-use super::files::{CALENDAR, MODEL, POLICY, PolicyFiles, Source, TESTS};
+use super::files::{CALENDAR, FILES, MODEL, POLICY, PolicyFiles, Source, TESTS};
 use super::judge::Judge;
 use super::model::PolicyModel;
 use super::policy::Policy;
@@ -49,10 +49,13 @@ fn read(source: &Source, report: &mut PolicyReport) -> Option<Loaded> {
         files.0.extend(text.clone().map(|text| (file.to_owned(), text)));
         text
     };
+    report.looked_for = FILES.map(str::to_owned).into();
     let (model, policy, calendar) = (text(MODEL), text(POLICY), text(CALENDAR));
     let model = model.and_then(|text| model::read(&text, problems));
     let read = calendar.and_then(|text| calendar_file::read(&text, source, problems));
     let (mut calendar, calendar_lines) = read.unzip();
+    let holidays = calendar_lines.iter().flat_map(|lines| lines.holiday_names.iter());
+    report.looked_for.extend(holidays.cloned());
     let known = Vocabulary {
         calendar: calendar.as_ref(),
         // What a model that cannot be read knows is not what is wrong with a line.

@@ -9,7 +9,8 @@
 //!
 //! Questions about a policy as a whole are [`OpenedPolicy`]'s: `lints` says what is hardly meant, `grid`
 //! works out what all lines say together in all `states` of time, from which `who` and `diff` answer,
-//! `explain`, `week` and `coverage` ask casbin.
+//! `explain`, `week` and `coverage` ask casbin. Pages ask the policy in force, or one that was, by
+//! [`PolicyAnswers`].
 //!
 //! A decision is about an [`Actor`]'s names: the user, the groups from the login, and the user
 //! `default`, whose rights everybody has. A deny for one of them overrides everything.
@@ -18,6 +19,7 @@ mod administrators;
 mod answers;
 mod calendar_file;
 mod calendar_times;
+mod cells;
 mod columns;
 mod coverage;
 mod describe;
@@ -39,12 +41,18 @@ mod other_times;
 mod permit;
 mod places;
 mod policy;
+mod policy_answers;
 mod problem;
 mod question;
 mod rename;
+mod rights;
+mod rights_table;
 mod roles;
 mod rule;
 mod scope;
+mod seconds;
+mod shift;
+mod snapshot;
 mod states;
 mod suspicions;
 #[cfg(test)]
@@ -53,32 +61,39 @@ mod verdict;
 mod week;
 mod who;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-pub use diff::{PolicyDiff, RightsChange, Shift};
+pub use diff::{PolicyDiff, RightsChange};
 pub use explain::{Explanation, Ruling, SpeakingLine};
 pub use files::{FILE_LIMIT, FilesStamp, PolicyFiles, SHIPPED};
 pub use layout::aligned;
 pub use lints::Existing;
-pub use opened::{OpenedPolicy, PolicyQuestion, names_for};
+pub use opened::{OpenedPolicy, names_for};
 pub use permit::Permit;
+pub use policy_answers::PolicyAnswers;
 pub use problem::{PolicyReport, Problem, Severity};
+pub use question::PolicyQuestion;
+pub use rights_table::{AllowedTime, RightsRow, RightsTable};
+pub use shift::Shift;
+pub use snapshot::PolicySnapshot;
 pub use suspicions::is_taken_for;
 pub use week::{DaySpan, DrawnDay};
 pub use who::{Holder, Holders};
 
-use self::files::Source;
+use self::files::{FILES, Source};
 use self::policy::Policy;
 use self::scope::{decide, names_of, narrowing};
 use self::verdict::Verdict;
 use crate::domain::{Action, Actor, Area, Calendar, Instant, PolicyLine, Refusal, Resource};
 
-/// Administrators that are named to whoever sets an installation up.
-const ADMINISTRATORS_SHOWN: usize = 3;
+/// Users that are named who may do something: administrators to whoever sets an installation up, others to whoever
+/// was refused it.
+const HOLDERS_SHOWN: usize = 3;
 /// How many users of a policy are asked about to find them.
 const LOOKED_AT: usize = 500;
 
@@ -96,8 +111,15 @@ pub struct Access {
     source: Source,
     policy: RwLock<Arc<Policy>>,
     problems: RwLock<Vec<Problem>>,
-    /// The state of the files when they were last read.
-    stamp: RwLock<FilesStamp>,
+    /// The files that were last looked for, and their state when they were read.
+    followed: RwLock<Followed>,
+}
+
+/// Files that a policy is made of, whether they are there or not, and their state.
+#[derive(Debug, Clone)]
+struct Followed {
+    names: BTreeSet<String>,
+    stamp: FilesStamp,
 }
 
 impl fmt::Debug for Access {
@@ -106,6 +128,23 @@ impl fmt::Debug for Access {
             .field("source", &self.source)
             .finish_non_exhaustive()
     }
+}
+
+/// Reads the files, once more where somebody writes them meanwhile (parts of two policies make a third) or where
+/// others are looked for than are `followed`.
+fn read(source: &Source, followed: &mut Followed) -> (Option<Policy>, PolicyReport) {
+    followed.stamp = source.stamp(&followed.names);
+    let mut loaded = load::load(source);
+    for _ in 1..READINGS {
+        followed.names.clone_from(&loaded.1.looked_for);
+        let after = source.stamp(&followed.names);
+        if after == followed.stamp {
+            break;
+        }
+        followed.stamp = after;
+        loaded = load::load(source);
+    }
+    loaded
 }
 
 impl Access {
@@ -141,30 +180,38 @@ impl Access {
     }
 
     fn from_source(source: Source) -> Result<Self, Vec<Problem>> {
-        let stamp = source.stamp();
-        let (policy, report) = load::load(&source);
+        let mut followed = Followed {
+            names: FILES.map(str::to_owned).into(),
+            stamp: FilesStamp::default(),
+        };
+        let (policy, report) = read(&source, &mut followed);
         let policy = policy.ok_or_else(|| report.problems.clone())?;
         Ok(Self {
             source,
             policy: RwLock::new(Arc::new(policy)),
             problems: RwLock::new(report.problems),
-            stamp: RwLock::new(stamp),
+            followed: RwLock::new(followed),
         })
     }
 
     /// The state of the files now; as long as it equals [`Access::stamp_read`] there is nothing to read.
     pub fn stamp(&self) -> FilesStamp {
-        self.source.stamp()
+        self.source.stamp(&self.followed.read().names)
     }
 
     /// The state of the files when they were last read.
     pub fn stamp_read(&self) -> FilesStamp {
-        self.stamp.read().clone()
+        self.followed.read().stamp.clone()
     }
 
     /// The files in force at this moment, as they were read.
     pub fn files(&self) -> PolicyFiles {
         self.policy.read().files.clone()
+    }
+
+    /// The policy in force at this moment.
+    pub fn snapshot(&self) -> PolicySnapshot {
+        PolicySnapshot::new(Arc::clone(&self.policy.read()))
     }
 
     /// The digest of the files in force at this moment.
@@ -188,7 +235,9 @@ impl Access {
     /// # Errors
     /// The problems found, when at least one of them is an error.
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
-        let (policy, report) = self.read();
+        let mut followed = self.followed.read().clone();
+        let (policy, report) = read(&self.source, &mut followed);
+        *self.followed.write() = followed;
         *self.problems.write() = report.problems.clone();
         if let Some(policy) = policy {
             *self.policy.write() = Arc::new(policy);
@@ -198,22 +247,6 @@ impl Access {
             tracing::error!(%problem, "the policy was not reloaded; the last good one stays in force");
         }
         Err(report.problems)
-    }
-
-    /// Reads the files, once more where somebody writes them meanwhile: parts of two policies make a third.
-    fn read(&self) -> (Option<Policy>, PolicyReport) {
-        let mut stamp = self.source.stamp();
-        let mut loaded = load::load(&self.source);
-        for _ in 1..READINGS {
-            let after = self.source.stamp();
-            if after == stamp {
-                break;
-            }
-            stamp = after;
-            loaded = load::load(&self.source);
-        }
-        *self.stamp.write() = stamp;
-        loaded
     }
 
     /// The problems of the files when they were last read: warnings, or the errors that keep an older
@@ -323,19 +356,36 @@ impl Access {
         self.in_force().roles_of(&names_of(&Actor::user(name, "")))
     }
 
+    /// The users that the policy names and that a reader takes for `name`.
+    pub fn named_like(&self, name: &str) -> Vec<String> {
+        let policy = self.in_force();
+        let users = policy.users().into_iter();
+        let alike = users.filter(|user| is_taken_for(user, name));
+        alike.map(str::to_owned).collect()
+    }
+
     /// Some of the users that the policy names and that may administer everything at `at`.
     pub fn administrators(&self, at: Instant) -> Vec<String> {
+        self.some_who_may((Action::Administer, &Resource::Everything), at, |_| true)
+    }
+
+    /// Some of the users that the policy names, that are `known`, and that may do this at `at`.
+    pub fn some_who_may(
+        &self,
+        (action, resource): (Action, &Resource),
+        at: Instant,
+        known: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
         let policy = self.in_force();
-        let users = policy.users().into_iter().take(LOOKED_AT).map(str::to_owned);
-        let may = |name: &String| {
-            self.may(
-                &Actor::user(name, ""),
-                Action::Administer,
-                &Resource::Everything,
-                at,
-            )
-        };
-        users.filter(may).take(ADMINISTRATORS_SHOWN).collect()
+        let users = policy.users().into_iter().filter(|name| known(name));
+        let may = |name: &&str| decide(&policy, &Actor::user(*name, ""), action, resource, at).is_allowed();
+        let found = users.take(LOOKED_AT).filter(may).take(HOLDERS_SHOWN);
+        found.map(str::to_owned).collect()
+    }
+
+    /// The policy in force, to ask it questions.
+    pub fn answers(&self) -> PolicyAnswers {
+        PolicyAnswers::new(self.in_force())
     }
 
     fn in_force(&self) -> Arc<Policy> {

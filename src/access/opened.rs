@@ -1,16 +1,19 @@
 //! A policy read from its files for questions about it: what commands ask, in force or not.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono_tz::Tz;
 
 use super::diff::{self, PolicyDiff};
 use super::expectations;
 use super::explain::Explanation;
-use super::files::{Source, TESTS};
+use super::files::{PolicyFiles, Source, TESTS};
 use super::lints::{self, CheckedPolicy, Existing};
 use super::load::{self, Loaded};
+use super::policy_answers::PolicyAnswers;
 use super::problem::{PolicyReport, Problem};
+use super::question::PolicyQuestion;
 use super::week::DrawnDay;
 use super::who::{self, Holders};
 use crate::domain::{Action, Instant, PolicyLine, Resource};
@@ -19,16 +22,6 @@ use crate::domain::{Action, Instant, PolicyLine, Resource};
 pub struct OpenedPolicy {
     loaded: Loaded,
     report: PolicyReport,
-}
-
-/// Somebody or something that a question is about.
-#[derive(Debug, Clone)]
-pub struct PolicyQuestion {
-    /// The names of somebody for policy.
-    pub names: Vec<String>,
-    pub action: Action,
-    pub resource: Resource,
-    pub at: Instant,
 }
 
 impl OpenedPolicy {
@@ -42,6 +35,22 @@ impl OpenedPolicy {
             (Some(loaded), report) => Ok(Self { loaded, report }),
             (None, report) => Err(report),
         }
+    }
+
+    /// Reads a policy from files that were kept.
+    ///
+    /// # Errors
+    /// As [`OpenedPolicy::open`].
+    pub fn of_files(files: PolicyFiles) -> Result<Self, PolicyReport> {
+        match load::open(&Source::Kept(files)) {
+            (Some(loaded), report) => Ok(Self { loaded, report }),
+            (None, report) => Err(report),
+        }
+    }
+
+    /// The policy alone.
+    pub fn into_answers(self) -> PolicyAnswers {
+        PolicyAnswers::new(Arc::new(self.loaded.policy))
     }
 
     /// Everything that is wrong, suspicious or better written otherwise.
@@ -93,6 +102,32 @@ impl OpenedPolicy {
         expectations::time(text, self.zone()).unwrap_or_else(|| Err(unreadable()))
     }
 
+    /// What of a question no line names, as sentences: it may be mistyped.
+    pub fn unnamed(&self, who: &str, resource: &Resource) -> Vec<String> {
+        let (policy, lines) = (&self.loaded.policy, self.loaded.policy.lines());
+        let mut said = Vec::new();
+        let roles = lines.roles.iter().flat_map(|link| [&link.from, &link.to]);
+        let mut subjects = roles.chain(lines.rules.iter().map(|rule| &rule.subject));
+        if who != "guest" && !subjects.any(|name| name == who) {
+            said.push(format!(
+                "No line names “{}”, so only what everybody may counts for them.",
+                who.escape_debug()
+            ));
+        }
+        if let Resource::Project(project) | Resource::Environment(project, _) = resource {
+            let key = policy.key(resource);
+            let in_groups = lines.groups.iter().map(|link| link.from.as_str());
+            let mut keys = in_groups.chain(lines.rules.iter().map(|rule| rule.key.as_str()));
+            if !keys.any(|one| one == key) {
+                said.push(format!(
+                    "No line names the project “{}”, so only lines for all projects count for it.",
+                    project.escape_debug()
+                ));
+            }
+        }
+        said
+    }
+
     /// Why somebody may or may not do something.
     pub fn explain(&self, asked: &PolicyQuestion) -> Explanation {
         let policy = &self.loaded.policy;
@@ -102,19 +137,18 @@ impl OpenedPolicy {
     /// The week around the time of the question.
     pub fn week(&self, asked: &PolicyQuestion) -> Vec<DrawnDay> {
         let policy = &self.loaded.policy;
-        policy.week(&asked.names, asked.action, &asked.resource, asked.at)
+        policy.week(asked, policy.calendar.zone)
     }
 
     /// Everybody who may do one of `actions` there.
     pub fn who(&self, resource: &Resource, actions: &[Action], now: Instant) -> Holders {
-        let is_standard = self.loaded.model.standard;
-        who::who(&self.loaded.policy, is_standard, resource, actions, now)
+        who::who(&self.loaded.policy, resource, actions, now)
     }
 
     /// What somebody may by `new` and not by this policy, and the other way round.
     pub fn diff(&self, new: &Self, now: Instant) -> PolicyDiff {
-        let is_standard = self.loaded.model.standard && new.loaded.model.standard;
-        diff::diff(&self.loaded.policy, &new.loaded.policy, is_standard, now)
+        let both = (&self.loaded.policy, &new.loaded.policy);
+        diff::diff(both, now, &|| false).expect("it never gives up")
     }
 }
 

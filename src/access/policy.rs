@@ -142,6 +142,11 @@ impl Policy {
             .collect()
     }
 
+    /// Whether its matcher is the shipped one, so that it can be worked out without casbin.
+    pub fn is_standard(&self) -> bool {
+        !self.named.all_differ
+    }
+
     /// What casbin is asked through.
     pub fn judge(&self) -> &Judge {
         &self.judge
@@ -232,12 +237,15 @@ impl Policy {
         best.map_or(Verdict::Silent, |place| all.swap_remove(place))
     }
 
-    /// The environments named in the policy, as environments of `project`.
+    /// The environments named in the policy.
+    pub fn environments(&self) -> impl Iterator<Item = &str> {
+        self.named.environments.iter().map(String::as_str)
+    }
+
+    /// The same, as environments of `project`.
     pub fn parts(&self, project: &str) -> impl Iterator<Item = Resource> {
-        self.named
-            .environments
-            .iter()
-            .map(move |name| Resource::Environment(project.to_owned(), name.clone()))
+        self.environments()
+            .map(move |name| Resource::Environment(project.to_owned(), name.to_owned()))
     }
 
     pub fn decide_place(

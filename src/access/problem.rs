@@ -3,6 +3,7 @@
 //! Every check adds to one list instead of stopping at the first fault, because a sysadmin who
 //! corrects a file wants to see every fault at once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -103,6 +104,8 @@ pub struct PolicyReport {
     pub problems: Vec<Problem>,
     /// How many expectations of `tests.toml` were tried.
     pub tests_run: usize,
+    /// The names of the files that were looked for, whether they are there or not.
+    pub(super) looked_for: BTreeSet<String>,
 }
 
 impl PolicyReport {

@@ -1,4 +1,6 @@
-//! What casbin is asked.
+//! What is asked: of casbin about one name, and of a policy about somebody.
+
+use crate::domain::{Action, Instant, Resource};
 
 /// A question about one name of an actor.
 pub(super) struct Question<'a> {
@@ -12,4 +14,14 @@ pub(super) struct Question<'a> {
     pub action: &'a str,
     /// The names of the open windows, with blanks between them.
     pub open: &'a str,
+}
+
+/// Somebody or something that a question is about.
+#[derive(Debug, Clone)]
+pub struct PolicyQuestion {
+    /// The names of somebody for policy.
+    pub names: Vec<String>,
+    pub action: Action,
+    pub resource: Resource,
+    pub at: Instant,
 }

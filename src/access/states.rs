@@ -9,8 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{Datelike, Duration, NaiveDate};
 
-use super::calendar_times::beginning;
-use crate::domain::calendar::{ALWAYS, FREEZE, ONE_FREEZE};
+use crate::domain::calendar::{ALWAYS, FREEZE, ONE_FREEZE, beginning};
 use crate::domain::{Calendar, Freeze, Instant};
 
 /// Days walked through from each date: a year with the ends of summer time, and some weeks.

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use super::explain::Ruling;
 use super::policy::Policy;
+use super::question::PolicyQuestion;
+use crate::domain::calendar::beginning;
 use crate::domain::{Action, Instant, Resource};
 
 /// Minutes that one sign stands for.
@@ -31,9 +33,14 @@ pub struct DrawnDay {
 }
 
 impl Policy {
-    /// The week of `at`, from Monday, by the clock of the calendar's zone.
-    pub fn week(&self, names: &[String], action: Action, resource: &Resource, at: Instant) -> Vec<DrawnDay> {
-        let zone = self.calendar.zone;
+    /// The week of `asked.at`, from Monday, by the clock of `zone`.
+    pub fn week(&self, asked: &PolicyQuestion, zone: Tz) -> Vec<DrawnDay> {
+        let PolicyQuestion {
+            names,
+            action,
+            resource,
+            at,
+        } = asked;
         let today = at.with_timezone(&zone).date_naive();
         let past = Days::new(u64::from(today.weekday().num_days_from_monday()));
         let Some(monday) = today.checked_sub_days(past) else {
@@ -41,8 +48,8 @@ impl Policy {
         };
         let days = monday.iter_days().take(7);
         days.filter_map(|date| {
-            let (from, until) = (midnight(date, zone)?, midnight(date.succ_opt()?, zone)?);
-            let spans = self.spans(names, action, resource, (from, until));
+            let (from, until) = (beginning(date, zone)?, beginning(date.succ_opt()?, zone)?);
+            let spans = self.spans(names, *action, resource, (from, until));
             Some(DrawnDay {
                 drawn: drawn(&spans),
                 spans: spans.into_iter().filter(|span| span.ruling.allowed).collect(),
@@ -52,7 +59,8 @@ impl Policy {
         .collect()
     }
 
-    fn spans(
+    /// The spans between two instants in which nothing changes.
+    pub fn spans(
         &self,
         names: &[String],
         action: Action,
@@ -60,9 +68,10 @@ impl Policy {
         (from, until): (Instant, Instant),
     ) -> Vec<DaySpan> {
         let mut spans: Vec<DaySpan> = Vec::new();
+        let days = u16::try_from((until - from).num_days() + 2).unwrap_or(u16::MAX);
         let changes = self
             .calendar
-            .changes(from, 2)
+            .changes(from, days)
             .into_iter()
             .filter(|&change| change < until);
         for begins in [from].into_iter().chain(changes) {
@@ -83,10 +92,6 @@ impl Policy {
         }
         spans
     }
-}
-
-fn midnight(date: NaiveDate, zone: Tz) -> Option<Instant> {
-    super::calendar_times::beginning(date, zone)
 }
 
 /// A sign for each half hour that has passed since the day began: 46 to 50 of them.

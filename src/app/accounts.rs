@@ -12,7 +12,7 @@ use crate::domain::user::GivenPassword;
 use crate::domain::{
     Action, Area, Author, DeploymentId, DeploymentState, Error, Event, EventKind, Name, Result, User, UserId,
 };
-use crate::store::{Reader, Store, deployments, users};
+use crate::store::{Change, Reader, Store, deployments, users};
 
 /// The longest name for people, in characters.
 const TITLE_LIMIT: usize = 100;
@@ -74,6 +74,7 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
         last_login_at: None,
     };
     let change = store.change(permit, permit.at()).await?;
+    demand_new_name(&change, &user.name).await?;
     let user = users::insert(&change, &user, hash.as_deref()).await?;
     change
         .commit(
@@ -92,7 +93,7 @@ pub async fn add(store: &Store, permit: &Permit, new: NewUser) -> Result<User> {
 
 /// Refuses a name by which policy or the audit log means somebody or something else, and one that a reader
 /// takes for such a name.
-fn demand_free_name(name: &Name) -> Result<()> {
+pub(super) fn demand_free_name(name: &Name) -> Result<()> {
     let somebody = [
         (GUEST, "visitors without login"),
         (VISITOR, "visitors without login"),
@@ -114,6 +115,17 @@ fn demand_free_name(name: &Name) -> Result<()> {
     Err(Error::field("name", message))
 }
 
+/// Refuses the name of an account that was deleted: whoever had it may still be known by it, in policy and elsewhere.
+async fn demand_new_name(change: &Change, name: &Name) -> Result<()> {
+    match users::is_retired(change, name).await? {
+        false => Ok(()),
+        true => Err(Error::field(
+            "name",
+            format!("“{name}” was the name of an account that was deleted; choose another name."),
+        )),
+    }
+}
+
 /// Refuses an API token that acts on the account that it belongs to or acts as: that takes a login.
 ///
 /// # Errors
@@ -131,7 +143,8 @@ pub(super) fn demand_login_for_own(permit: &Permit, account: &Name) -> Result<()
 /// Sets the password of a user.
 ///
 /// # Errors
-/// Not found; a complaint about the field `password`.
+/// Not found; a complaint about the field `password`; a conflict for a service account, except on the deployer's own
+/// host.
 pub async fn set_password(
     store: &Store,
     permit: &Permit,
@@ -142,6 +155,12 @@ pub async fn set_password(
     demand_administer(permit)?;
     let known = users::by_name(store, name).await?;
     demand_login_for_own(permit, &known.name)?;
+    if !known.has_password && !permit.is_of_host() {
+        return Err(Error::conflict(format!(
+            "“{}” is a service account: nobody logs in to it, and it acts by API tokens. Add an account for the person instead.",
+            known.name
+        )));
+    }
     if permit.actor().impersonator.is_some() {
         // Who gave a password may not approve by it, and has to be known by their own name.
         return Err(Error::conflict(

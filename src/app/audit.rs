@@ -14,7 +14,7 @@ pub mod report;
 pub mod verification;
 pub mod words;
 
-use self::covered::covered;
+use self::covered::{covered, may_be_covered};
 use self::export::{Export, ExportTitle};
 use self::verification::{Evidence, Verification, prove};
 use super::App;
@@ -45,8 +45,12 @@ pub async fn browse(
 
 /// `filter`, without what the reader may not view.
 async fn visible(app: &App, permit: &Permit, filter: AuditFilter) -> Result<AuditFilter> {
+    let actor = permit.actor();
+    let sees_all = viewable(app, actor).await?.is_all;
+    let covered = may_be_covered(app, actor, sees_all);
     Ok(AuditFilter {
-        hidden: hidden(app, permit.actor()).await?,
+        hidden: hidden(app, actor, sees_all).await?,
+        covered: covered.iter().map(|kind| kind.as_str().to_owned()).collect(),
         ..filter
     })
 }
@@ -74,9 +78,9 @@ pub async fn export(
     Ok(export.for_reader(app.clone(), permit.actor().clone()))
 }
 
-/// The resources in the log that `actor` may not view.
-async fn hidden(app: &App, actor: &Actor) -> Result<Vec<String>> {
-    if viewable(app, actor).await?.is_all {
+/// The resources in the log that `actor` may not view; none where `sees_all`.
+async fn hidden(app: &App, actor: &Actor, sees_all: bool) -> Result<Vec<String>> {
+    if sees_all {
         return Ok(Vec::new());
     }
     let mut resources = audit::resources(&app.store).await?;
@@ -125,7 +129,7 @@ pub async fn verify(app: &App, permit: &Permit, heads: Vec<Head>) -> Result<Veri
         ..Evidence::default()
     };
     let mut found = prove((&app.config, &app.store), evidence).await?;
-    if !found.differences.is_empty() && !hidden(app, permit.actor()).await?.is_empty() {
+    if !found.differences.is_empty() && !viewable(app, permit.actor()).await?.is_all {
         // They name places that this reader may not view.
         let count = found.differences.len();
         found.differences = vec![format!(

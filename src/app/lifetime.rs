@@ -24,11 +24,17 @@ pub async fn started(app: &App) -> Result<()> {
     let digest = app.access.digest();
     let known = last(app, &[DeployerStarted, PolicyReloaded]).await?;
     let known = known.and_then(|event| event.event.detail["policy"].as_str().map(str::to_owned));
-    let detail = json!({
+    let mut detail = json!({
         "version": env!("CARGO_PKG_VERSION"), "host": host(), "bind": app.config.http.bind.to_string(),
         "policy": digest, "policy_changed": known.is_some_and(|known| known != digest),
         "unclean": unclean,
     });
+    // With errors in its files, it began with the policy that was kept.
+    let problems = app.access.problems();
+    if let Some(problem) = problems.iter().find(|problem| problem.is_error()) {
+        detail["policy_is_last_good"] = json!(true);
+        detail["policy_problem"] = json!(problem.to_string());
+    }
     let change = change(app).await?;
     policy::keep(app, &change).await?;
     change.commit(Event::new(DeployerStarted, detail)).await?;

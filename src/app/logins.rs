@@ -5,10 +5,14 @@
 //! down before any check, including attempts to change a password. A browser that logged in gets a mark that
 //! lets it through next time; the mark is derived from the password's hash, so it expires with the password
 //! and nothing has to be stored. Where the account has a second factor, a right password is half a login: `code`
-//! takes the code. The audit log has every login; of failures of one origin it has the first, and those that
-//! follow within the hour as a count (`refusals`).
+//! takes the code. What others say about somebody comes in by `from_outside`. The audit log has every login; of
+//! failures of one origin it has the first, and those that follow within the hour as a count (`refusals`).
 
 pub mod code;
+mod from_outside;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -16,14 +20,19 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::refusals::Refused;
-use super::throttle::{LoginLimits, LoginThrottle};
-use super::{App, accounts, passwords};
+use super::throttle::{Counter, LoginLimits, LoginThrottle, TryLimit, counter};
+use super::{App, accounts, outside, passwords};
 use crate::domain::user::User;
 use crate::domain::{
     Actor, Error, ErrorKind, Event, EventKind, HalfIn, Instant, Name, Result, UserId, if_found,
 };
-use crate::store::{Right, Store, second_factors, users};
+use crate::store::{Right, Store, identities, second_factors, users};
 
+/// How often the plugin is asked about one cookie.
+const COOKIES: TryLimit = TryLimit {
+    tries: NonZeroU32::MIN,
+    pause: Duration::from_secs(30),
+};
 /// Passwords checked at once; each takes 19 MiB.
 const CHECKS_AT_ONCE: usize = 4;
 /// Hexadecimal digits of the random part of a browser's mark.
@@ -37,6 +46,8 @@ const WRONG: &str = "Wrong name or password.";
 pub struct Logins {
     throttle: LoginThrottle,
     checks: Semaphore,
+    /// Cookies of another system that the plugin was asked about.
+    cookies: Counter,
 }
 
 impl Default for Logins {
@@ -68,6 +79,10 @@ pub struct LoggedIn {
     pub device: String,
     /// Whether a second factor was asked for.
     pub second_factor: bool,
+    /// When the session ends, where the login says so.
+    pub until: Option<Instant>,
+    /// What said who this is; `None`: their password did.
+    pub provider: Option<String>,
 }
 
 /// How far a login is after the right password.
@@ -84,6 +99,7 @@ impl Logins {
         Self {
             throttle: LoginThrottle::new(limits),
             checks: Semaphore::new(CHECKS_AT_ONCE),
+            cookies: counter(COOKIES),
         }
     }
 
@@ -106,6 +122,10 @@ impl Logins {
             return Err(throttled());
         }
         let fits = self.fits(password, hash).await?;
+        let user = found.as_ref().map(|(user, _)| user);
+        if !fits && let Some(step) = self.by_plugin(app, user, login, now).await? {
+            return Ok(step);
+        }
         let Some((user, Some(hash))) = found.filter(|_| fits) else {
             app.note(refused(name, address, EventKind::LoginFailed)).await?;
             return Err(Error::invalid(WRONG));
@@ -118,13 +138,8 @@ impl Logins {
             ));
         }
         if second_factors::confirmed_at(store, user.id).await?.is_some() {
-            return Ok(LoginStep::Half(HalfIn {
-                id: user.id,
-                name: user.name.to_string(),
-                groups: Vec::new(),
-                stamp: passwords::digest(&hash),
-                until: now + HALF_FOR,
-            }));
+            let known = LoggedIn::new(user, Vec::new(), &hash);
+            return Ok(LoginStep::Half(half_in(&known, now)));
         }
         let (right, event) = done(
             &Actor::user(user.name.as_str(), address),
@@ -200,14 +215,29 @@ pub async fn still_known(app: &App, id: UserId, name: &str, marked: &str) -> Res
     let Some((user, hash)) = find(&app.store, name).await? else {
         return Ok(None);
     };
-    let is_same = user.id == id && stands(&user, hash.as_deref(), name, marked);
+    let mut marks: Vec<String> = hash.as_deref().map(passwords::digest).into_iter().collect();
+    if !marks.iter().any(|mark| mark == marked) {
+        marks = marks_of(app, &user, None).await?;
+    }
+    let is_same = user.id == id && stands(&user, &marks, name, marked);
     Ok(is_same.then_some(user))
 }
 
+/// What marks the sessions of an account: its password, and the logins from outside that are linked to it and still
+/// configured.
+pub(super) async fn marks_of(app: &App, user: &User, hash: Option<&str>) -> Result<Vec<String>> {
+    let known = identities::of_user(&app.store, user.id).await?;
+    let known = known.iter().filter(|one| app.outside.has(&one.provider));
+    Ok(hash
+        .map(passwords::digest)
+        .into_iter()
+        .chain(known.map(outside::mark))
+        .collect())
+}
+
 /// Whether a session of the account that was `marked` at the login still counts.
-pub(super) fn stands(user: &User, hash: Option<&str>, name: &str, marked: &str) -> bool {
-    let is_marked = hash.is_some_and(|hash| passwords::digest(hash) == marked);
-    !user.disabled && user.name.as_str() == name && is_marked
+pub(super) fn stands(user: &User, marks: &[String], name: &str, marked: &str) -> bool {
+    !user.disabled && user.name.as_str() == name && marks.iter().any(|mark| mark == marked)
 }
 
 /// Records a logout.
@@ -225,7 +255,22 @@ impl LoggedIn {
             stamp: passwords::digest(hash),
             device: format!("{random}.{}", proof(&random, hash)),
             second_factor: false,
+            until: None,
+            provider: None,
         }
+    }
+}
+
+/// The login of `known`, of which a code of the second factor is awaited.
+fn half_in(known: &LoggedIn, now: Instant) -> HalfIn {
+    HalfIn {
+        id: known.user.id,
+        name: known.user.name.to_string(),
+        groups: known.groups.clone(),
+        stamp: known.stamp.clone(),
+        until: now + HALF_FOR,
+        ends: known.until,
+        provider: known.provider.clone(),
     }
 }
 

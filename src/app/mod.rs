@@ -9,6 +9,8 @@ pub mod activity;
 pub mod admin;
 pub mod audit;
 pub mod balancers;
+pub mod calendar;
+pub mod calendar_feed;
 pub mod cleaner;
 pub mod commits;
 pub mod comparison;
@@ -24,11 +26,13 @@ pub mod live_release;
 pub mod locks;
 pub mod logins;
 pub mod naming;
+pub mod outside;
 pub mod overview;
 pub mod passwords;
 pub mod places;
 pub mod plans;
 pub mod policy;
+pub mod policy_questions;
 mod refusals;
 pub mod sealing;
 pub mod search;
@@ -39,14 +43,16 @@ pub mod strategies;
 pub mod throttle;
 pub mod tokens;
 pub mod watch;
+pub mod whom_to_ask;
 
 use std::sync::Arc;
 
 use serde_json::json;
 
 use self::audit::heads::{self, LastComparison};
+use self::outside::ways::Outside;
 use self::refusals::{Refusals, Refused};
-use crate::access::{Access, Permit};
+use crate::access::{Access, Permit, PolicyAnswers};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{
@@ -87,6 +93,10 @@ pub struct App {
     /// Held while the audit log is verified, which reads all of it.
     verifying: Arc<tokio::sync::Mutex<()>>,
     comparison: Arc<LastComparison>,
+    /// The last policy of the past that was asked about.
+    past_policy: Arc<tokio::sync::Mutex<Option<PolicyAnswers>>>,
+    /// The ways to log in from outside.
+    outside: Arc<Outside>,
     /// Whether refusals are recorded: not where a page only finds out what it may offer.
     acts: bool,
 }
@@ -104,6 +114,7 @@ impl App {
             config,
         } = parts;
         Self {
+            outside: Arc::new(Outside::of(&config)),
             store,
             access,
             mirrors,
@@ -114,6 +125,7 @@ impl App {
             refusals: Arc::default(),
             verifying: Arc::default(),
             comparison: Arc::default(),
+            past_policy: Arc::default(),
             acts: true,
         }
     }

@@ -1,32 +1,26 @@
 //! The policy files while the server runs: read again when they change, on SIGHUP and on request; each policy
 //! that was in force is kept. And what there is to name in them.
 
-use std::collections::BTreeSet;
+mod changed;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant as Moment;
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use crate::access::{Existing, PolicyFiles, Problem};
+use crate::access::{Existing, PolicyDiff, PolicyFiles, PolicySnapshot, Problem};
 use crate::config::Config;
-use crate::domain::{Action, Actor, Area, Error, Event, EventKind, Resource, Result};
+use crate::domain::{Action, Actor, Area, Error, Event, EventKind, Instant, Outcome, Resource, Result};
 use crate::store::policies::{self, PolicyUse};
 use crate::store::{AuditFilter, Change, Page, Right, Store, audit, environments, projects, users};
 use crate::{private, small_file};
 
 /// What the audit log says was reloaded.
 const POLICY: &str = "policy";
-/// Problems that the audit log keeps of one reload; the program's log has all of them.
-const KEPT_PROBLEMS: usize = 20;
-/// Lines added, and lines removed, that it keeps.
-const KEPT_LINES: usize = 50;
-/// Characters that it keeps of a line.
-const KEPT_CHARS: usize = 300;
-/// The file with those lines.
-const POLICY_FILE: &str = "policy.csv";
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(700);
 /// How often files that go on changing are waited for.
@@ -37,6 +31,8 @@ const LAST_GOOD: &str = "policy.last-good.json";
 const LAST_GOOD_BYTES: u64 = 64 << 20;
 /// Events that are looked through for its digest, at a time.
 const EVENTS_AT_ONCE: u64 = 500;
+/// How long two policies are compared for who gains and who loses: nobody waits longer for a page.
+const COMPARING: Duration = Duration::from_secs(3);
 /// Uses of policies that are listed.
 const USES_SHOWN: u64 = 100;
 
@@ -62,7 +58,7 @@ pub async fn reload_for(app: &App, actor: &Actor) -> Result<Vec<Problem>> {
 }
 
 async fn reload_by(app: &App, right: Right) -> Result<Vec<Problem>> {
-    let before = app.access.files();
+    let before = app.access.snapshot();
     let (kind, problems) = read(app).await?;
     record(app, right, kind, &before).await?;
     Ok(problems)
@@ -89,9 +85,9 @@ pub async fn follow(app: App, stop: CancellationToken) {
             continue;
         } else {
             (seen, waits) = (None, 0);
-            let (before, told) = (app.access.files(), app.access.problems());
+            let (before, told) = (app.access.snapshot(), app.access.problems());
             match read(&app).await {
-                Ok((kind, problems)) if app.access.files() != before || problems != told => {
+                Ok((kind, problems)) if app.access.files() != *before.files() || problems != told => {
                     tracing::info!(
                         problems = problems.len(),
                         "the policy files changed and were read"
@@ -130,30 +126,77 @@ async fn read(app: &App) -> Result<(EventKind, Vec<Problem>)> {
 
 /// Records what came of reading the files; `before` is what was in force until then. Keeps what is in force
 /// now, if it is another policy.
-async fn record(app: &App, right: Right, kind: EventKind, before: &PolicyFiles) -> Result<()> {
-    let (files, problems) = (app.access.files(), app.access.problems());
-    let told: Vec<String> = problems
-        .iter()
-        .take(KEPT_PROBLEMS)
-        .map(ToString::to_string)
-        .collect();
-    let mut detail = json!({
-        "policy": files.digest(), "problems": told,
-        "added": lines_beside(&files, before), "removed": lines_beside(before, &files),
-    });
-    let is_other = files != *before;
+async fn record(app: &App, right: Right, kind: EventKind, before: &PolicySnapshot) -> Result<()> {
+    let (after, problems) = (app.access.snapshot(), app.access.problems());
+    let (files, old_files) = (after.files(), before.files());
+    let mut detail = changed::detail(files, old_files, &problems);
+    let is_other = files != old_files;
     if is_other {
-        detail["before"] = json!(before.digest());
+        detail["before"] = json!(old_files.digest());
+        let compared = rights_between(app, before, &after).await;
+        detail["rights"] = json!(compared.summary());
     }
     let change = app.store.change(right, app.now()).await?;
     if is_other {
         keep(app, &change).await?;
     }
-    change.commit(Event::new(kind, detail)).await?;
+    let outcome = match kind {
+        EventKind::PolicyRejected => Outcome::Failed,
+        _ => Outcome::Allowed,
+    };
+    // Whoever asked for it, and by whatever right.
+    let event = Event::new(kind, detail).about(POLICY).ended(outcome);
+    change.commit(event).await?;
     if is_other {
         keep_last_good(app);
     }
     Ok(())
+}
+
+/// What somebody may by one policy and not by another, as far as it was found out.
+#[derive(Debug)]
+pub enum RightsCompared {
+    /// Every difference there is.
+    Found(PolicyDiff),
+    /// It took longer than [`COMPARING`].
+    TookTooLong,
+    /// This version cannot read one of them.
+    Unreadable,
+}
+
+impl RightsCompared {
+    /// How many gain and lose, or why that is not known.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Found(diff) => diff.summary(),
+            Self::TookTooLong => format!(
+                "who gains or loses was not found out within {} s; see “deployer policy diff”",
+                COMPARING.as_secs()
+            ),
+            Self::Unreadable => "one of the policies cannot be read by this version".to_owned(),
+        }
+    }
+}
+
+async fn rights_between(app: &App, old: &PolicySnapshot, new: &PolicySnapshot) -> RightsCompared {
+    let (old, new, now) = (old.clone(), new.clone(), app.now());
+    compared(now, move || Some((old, new))).await
+}
+
+/// Compares two policies on a thread that may block, in [`COMPARING`].
+async fn compared(
+    now: Instant,
+    both: impl FnOnce() -> Option<(PolicySnapshot, PolicySnapshot)> + Send + 'static,
+) -> RightsCompared {
+    let end = Moment::now() + COMPARING;
+    let comparing = tokio::task::spawn_blocking(move || {
+        let Some((old, new)) = both() else {
+            return RightsCompared::Unreadable;
+        };
+        let diff = old.diff(&new, now, &|| Moment::now() >= end);
+        diff.map_or(RightsCompared::TookTooLong, RightsCompared::Found)
+    });
+    comparing.await.unwrap_or(RightsCompared::Unreadable)
 }
 
 /// Keeps the policy in force in the database; the event of the change has its digest.
@@ -186,14 +229,24 @@ pub fn has_last_good(config: &Config) -> bool {
 ///
 /// # Errors
 /// Of the store.
-pub async fn last_good(config: &Config, store: &Store) -> Result<Option<PolicyFiles>> {
+pub async fn last_good(config: &Config, store: &Store, now: Instant) -> Result<Option<PolicyFiles>> {
     let text = small_file::read_text(&last_good_file(config), LAST_GOOD_BYTES).unwrap_or_default();
     let Ok(files) = serde_json::from_str(&text) else {
         return Ok(None);
     };
     let files = PolicyFiles(files);
-    let was_in_force = has_event(store, &files.digest()).await?;
-    Ok(was_in_force.then_some(files))
+    if has_event(store, &files.digest()).await? {
+        return Ok(Some(files));
+    }
+    let why = format!(
+        "{LAST_GOOD}: No event says that the policy kept there was in force, so it is not used: somebody changed the file, or the audit log is another one."
+    );
+    tracing::error!("{why}");
+    let change = store.change(Right::of_this_program(POLICY), now).await?;
+    let detail = json!({ "policy": files.digest(), "problems": [why] });
+    let event = Event::new(EventKind::PolicyRejected, detail).about(POLICY);
+    change.commit(event.ended(Outcome::Failed)).await?;
+    Ok(None)
 }
 
 /// Whether the audit log says that the policy with this digest was in force.
@@ -236,19 +289,25 @@ pub async fn kept(app: &App, actor: &Actor, digest: &str) -> Result<(PolicyFiles
     Ok((files, policies::uses_of(&app.store, digest, USES_SHOWN).await?))
 }
 
-/// The lines of a policy that another one does not have, without comments.
-fn lines_beside(policy: &PolicyFiles, other: &PolicyFiles) -> Vec<String> {
-    let lines = |files: &PolicyFiles| -> BTreeSet<String> {
-        let text = files.0.get(POLICY_FILE).map(String::as_str).unwrap_or_default();
-        let lines = text.lines().map(str::trim);
-        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        lines.map(str::to_owned).collect()
+/// Two policies that were in force, and what they allow differently.
+///
+/// # Errors
+/// As [`kept`].
+pub async fn compare(
+    app: &App,
+    actor: &Actor,
+    (old, new): (&str, &str),
+) -> Result<([PolicyFiles; 2], RightsCompared)> {
+    let (before, _) = kept(app, actor, old).await?;
+    let (after, _) = kept(app, actor, new).await?;
+    let both = [before.clone(), after.clone()];
+    let load = move || {
+        Some((
+            PolicySnapshot::of_files(before)?,
+            PolicySnapshot::of_files(after)?,
+        ))
     };
-    let own = lines(policy);
-    own.difference(&lines(other))
-        .take(KEPT_LINES)
-        .map(|line| line.chars().take(KEPT_CHARS).collect())
-        .collect()
+    Ok((both, compared(app.now(), load).await))
 }
 
 /// The projects, environments and users that lines can name.

@@ -55,10 +55,11 @@ pub async fn watch(app: App, stop: CancellationToken) {
 pub async fn own(app: &App, user: &User) -> Result<Vec<UserSession>> {
     let now = app.now();
     let (_, hash) = users::with_password_hash(&app.store, user.name.as_str()).await?;
+    let marks = logins::marks_of(app, user, hash.as_deref()).await?;
     let mut found = sessions::of_user(&app.store, user.id, now).await?;
     found.retain(|one| {
         let known = &one.signed_in;
-        let stands = logins::stands(user, hash.as_deref(), &known.name, &known.stamp);
+        let stands = logins::stands(user, &marks, &known.name, &known.stamp);
         stands && !is_over(app, known, now)
     });
     Ok(found)
@@ -67,7 +68,8 @@ pub async fn own(app: &App, user: &User) -> Result<Vec<UserSession>> {
 /// Whether the session is older than any may become.
 fn is_over(app: &App, known: &SignedIn, now: Instant) -> bool {
     let age = (now - known.since.unwrap_or(known.seen)).to_std();
-    age.unwrap_or_default() >= app.config.logins.session_limit
+    let has_ended = known.until.is_some_and(|until| until <= now);
+    has_ended || age.unwrap_or_default() >= app.config.logins.session_limit
 }
 
 /// An account and its sessions.

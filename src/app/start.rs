@@ -137,6 +137,7 @@ pub fn git_options(config: &Config) -> GitOptions {
         pack_limit: mebibytes(config.git.pack_limit_mib),
         lfs_object_limit: mebibytes(config.git.lfs_object_limit_mib),
         lfs_project_limit: mebibytes(config.git.lfs_project_limit_mib),
+        keep_free: mebibytes(config.engine.keep_free_mib),
         ..GitOptions::default()
     }
 }
@@ -260,6 +261,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
             deployment: mebibytes(config.engine.deployment_log_mib),
         },
         tree_limit: mebibytes(config.engine.tree_limit_mib),
+        groups_max_age: config.access.groups_max_age,
         secrets: config
             .masking
             .secrets

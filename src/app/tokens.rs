@@ -12,15 +12,15 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 pub use self::holder::{TokenHolder, Tokens, still_stands};
-use super::App;
 use super::admin::{demand_administer, demand_reading};
+use super::{App, passwords};
 use crate::access::Permit;
 use crate::domain::token::EXPIRY_NOTICE;
 use crate::domain::{
     Action, Actor, ApiToken, Area, Error, Event, EventKind, Instant, Name, Resource, Result, TokenId,
     TokenScope, User,
 };
-use crate::store::{Change, Right, Store, tokens, users};
+use crate::store::{Change, Right, Store, environments, projects, tokens, users};
 
 /// The most tokens of one account that can be used at a time.
 const TOKENS_AT_ONCE: usize = 50;
@@ -57,6 +57,8 @@ pub async fn make_own(app: &App, actor: &Actor, new: NewToken) -> Result<MadeTok
     let right = Right::at_the_gate(actor, format!("user {}", actor.name));
     let change = app.store.change(right, app.now()).await?;
     let user = users::by_name(&change, &actor.name).await?;
+    let sees = |place: &Resource| app.may(actor, Action::View, place);
+    demand_places(&change, &new.scope, sees).await?;
     make_for(change, &user, &actor.name, new).await
 }
 
@@ -78,7 +80,52 @@ pub async fn make(store: &Store, permit: &Permit, account: &str, new: NewToken) 
             user.name
         )));
     }
+    demand_places(&change, &new.scope, |_| true).await?;
     make_for(change, &user, &permit.actor().name, new).await
+}
+
+/// Refuses a scope that names a project or an environment which is not there, or which its maker may not see: it
+/// would be mistyped, and the token would silently do less than it was made for.
+async fn demand_places(change: &Change, scope: &TokenScope, sees: impl Fn(&Resource) -> bool) -> Result<()> {
+    if scope.projects.is_empty() && scope.environments.is_empty() {
+        return Ok(());
+    }
+    let mut known = Vec::new();
+    for project in projects::list(change).await? {
+        if sees(&Resource::Project(project.name.to_string())) {
+            known.push(project);
+        }
+    }
+    let same = |one: &Name, other: &Name| one.as_str().eq_ignore_ascii_case(other.as_str());
+    let is_unknown = |name: &&Name| !known.iter().any(|project| same(&project.name, name));
+    if let Some(name) = scope.projects.iter().find(is_unknown) {
+        let message = format!("There is no project “{name}”. Correct the name, or name none for all.");
+        return Err(Error::field("projects", message));
+    }
+    let mut places = Vec::new();
+    for environment in environments::all(change).await? {
+        let Some(project) = known.iter().find(|one| one.id == environment.project_id) else {
+            continue;
+        };
+        let is_meant =
+            scope.projects.is_empty() || scope.projects.iter().any(|name| same(&project.name, name));
+        let place = Resource::Environment(project.name.to_string(), environment.name.to_string());
+        if is_meant && sees(&place) {
+            places.push(environment.name);
+        }
+    }
+    let is_nowhere = |name: &&Name| !places.iter().any(|place| same(place, name));
+    match scope.environments.iter().find(is_nowhere) {
+        None => Ok(()),
+        Some(name) => {
+            let of = match scope.projects.is_empty() {
+                true => "No project has",
+                false => "None of these projects has",
+            };
+            let message = format!("{of} an environment “{name}”. Correct the name, or name none for all.");
+            Err(Error::field("environments", message))
+        }
+    }
 }
 
 /// Makes a token for a service account, for a page.
@@ -116,10 +163,11 @@ async fn make_for(change: Change, user: &User, by: &str, new: NewToken) -> Resul
         last_used_from: String::new(),
         revoked_at: None,
     };
-    let token = tokens::insert(&change, &token, &secret::digest(&secret)).await?;
+    let secret_digest = secret::digest(&secret);
+    let token = tokens::insert(&change, &token, &secret_digest).await?;
     let detail = json!({
         "token": token.name, "number": token.id, "scope": token.scope.to_string(),
-        "expires_at": token.expires_at,
+        "expires_at": token.expires_at, "secret_digest": passwords::digest(&secret_digest),
     });
     let event = Event::new(EventKind::TokenMade, detail).about(format!("user {}", user.name));
     change.commit(event).await?;

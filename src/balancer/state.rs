@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::table::StatsTable;
+use super::table::{FULL, StatsTable};
 use super::{Admin, Error, ServerLine};
 use crate::domain::rollout;
 
@@ -259,6 +259,12 @@ impl Merged {
     /// Takes new sessions on every endpoint, and passes its checks there if there are any.
     pub fn is_proven(&self) -> bool {
         self.up && self.per_endpoint.iter().all(ServerLine::is_proven)
+    }
+
+    /// How much of its weight it has so far where it is in service, in percent; the least of all endpoints.
+    pub fn growth(&self) -> u64 {
+        let serving = self.per_endpoint.iter().filter(|line| line.is_up());
+        serving.map(|line| line.growth).min().unwrap_or(FULL)
     }
 
     /// Passes its checks on every endpoint, if there are any, whether it is drained or takes sessions.

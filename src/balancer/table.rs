@@ -17,6 +17,9 @@ const DRAIN_FROM_ELSEWHERE: u32 = 0x10;
 /// a line.
 const CELL_BYTES: usize = 512;
 
+/// The percentage of a server that takes its whole share of the traffic.
+pub(super) const FULL: u64 = 100;
+
 /// Whether a server should serve, by somebody's decision; its health is another matter. Later variants
 /// are further out of service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +92,9 @@ pub struct ServerLine {
     pub has_agent: bool,
     /// Its share of the traffic.
     pub weight: u64,
+    /// How much of its weight it has so far, in percent, while it grows after it came up (`slowstart`); 100
+    /// otherwise.
+    pub growth: u64,
     /// What the last check found; empty without one.
     pub last_check: String,
     /// For how long it has been up or down.
@@ -237,6 +243,9 @@ fn line<'a>(endpoint: &str, cell: impl Fn(&str) -> &'a str) -> ServerLine {
         queued: number("qcur"),
         has_agent: !cell("agent_status").is_empty(),
         weight: number("weight"),
+        growth: cell("throttle")
+            .parse()
+            .map_or(FULL, |growth: u64| growth.min(FULL)),
         last_check: last_check(cell("check_status"), cell("check_code"), cell("last_chk")),
         since: Duration::from_secs(number("lastchg")),
         address: Some(cell("addr").to_owned()).filter(|address| !address.is_empty()),

@@ -1,5 +1,5 @@
 //! Waiting for a balancer: until sessions have ended, until servers pass their checks, until they
-//! are up.
+//! are up, until they have their full weight.
 //!
 //! All read the state again and again. An endpoint that is away for a moment does not end a wait,
 //! since a restart looks like that; one that is still away when the limit passes does.
@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::table::FULL;
 use super::{Admin, BackendSlot, BalancerClient, Error, Merged, ServerLine, State, strict};
 
 /// The first pause between two looks: a rollout waits for each server, so its time includes this.
@@ -127,6 +128,35 @@ impl BalancerClient {
         cancel: &CancellationToken,
     ) -> Result<(), Error> {
         self.wait_until(Merged::passes, slots, limit, cancel).await
+    }
+
+    /// Waits until HAProxy gives every slot that is in service its full weight (`slowstart`), or until `limit` has
+    /// passed, which is no error. Returns the least that one has then, in percent, if that is not all.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`]; an endpoint that cannot be read when the limit has passed.
+    pub async fn wait_full(
+        &self,
+        slots: &[BackendSlot],
+        limit: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<Option<u64>, Error> {
+        let mut rhythm = Rhythm::new(limit);
+        loop {
+            let looking = cancel.run_until_cancelled(self.look());
+            match strict(looking.await.ok_or(Error::Cancelled)?) {
+                Ok(state) => {
+                    let own = state.servers.iter().filter(|one| slots.contains(&one.slot));
+                    let least = own.map(Merged::growth).min().filter(|least| *least < FULL);
+                    if least.is_none() || rhythm.is_over() {
+                        return Ok(least);
+                    }
+                }
+                Err(error) if error.is_absence() && !rhythm.is_over() => {}
+                Err(error) => return Err(error),
+            }
+            rhythm.pause(cancel).await?;
+        }
     }
 
     async fn wait_until(

@@ -182,6 +182,9 @@ async fn verify(evidence: Evidence, json: bool, config: &ConfigArgs) -> Result<(
             for difference in &found.differences {
                 say(format_args!("WRONG: {difference}"));
             }
+            for why in &found.unusable {
+                say(format_args!("NOT COMPARED: {why}"));
+            }
             say(found.verdict());
         }
     }
@@ -207,6 +210,7 @@ fn as_json(found: &Verification) -> serde_json::Value {
         "first_wrong": found.first_wrong(),
         "faults": faults.collect::<Vec<_>>(),
         "differences": found.differences,
+        "unusable_heads": found.unusable,
     })
 }
 

@@ -154,7 +154,10 @@ async fn last_good_policy(
     store: &Store,
     problems: Vec<Problem>,
 ) -> Result<Access, CommandFailure> {
-    let (Some(dir), Some(kept)) = (&config.access.policies, policy::last_good(config, store).await?) else {
+    let (Some(dir), Some(kept)) = (
+        &config.access.policies,
+        policy::last_good(config, store, Clock::System.now()).await?,
+    ) else {
         return Err(broken_policy(config, problems));
     };
     let digest = kept.digest();

@@ -8,8 +8,9 @@ use super::config_args::ConfigArgs;
 use super::data;
 use super::outcome::{CommandFailure, say};
 use crate::app::accounts::{self, Keeping, NewUser};
+use crate::app::outside::links;
 use crate::app::{passwords, second_factor, sessions};
-use crate::domain::{Error, Name, Result, WhichSessions};
+use crate::domain::{Error, LoginProvider, Name, Result, WhichSessions};
 use crate::store;
 
 /// Add, list and change local users.
@@ -74,6 +75,24 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Let an account be known by a login from outside.
+    Link {
+        /// The user's name.
+        name: String,
+        #[command(flatten)]
+        identity: IdentityArgs,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// End that, and the sessions that came of it.
+    Unlink {
+        /// The user's name.
+        name: String,
+        #[command(flatten)]
+        identity: IdentityArgs,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
     /// Enable an account again.
     Enable {
         /// The user's name.
@@ -93,6 +112,49 @@ pub(super) struct PasswordArgs {
     /// Generate a password and print it.
     #[arg(long)]
     generate: bool,
+}
+
+/// By what an account is known outside.
+#[derive(Debug, clap::Args)]
+pub(super) struct IdentityArgs {
+    /// What says who somebody is: proxy, plugin, or the issuer of an OpenID provider.
+    #[arg(long, value_parser = provider)]
+    provider: LoginProvider,
+    /// What it calls them.
+    #[arg(long, value_name = "TEXT")]
+    subject: String,
+}
+
+fn provider(text: &str) -> Result<LoginProvider, String> {
+    let wrong = "write proxy, plugin, or the issuer of an OpenID provider as the configuration has it";
+    LoginProvider::parse(text).ok_or_else(|| wrong.to_owned())
+}
+
+/// Links an account, or ends that.
+async fn link(
+    name: &str,
+    identity: IdentityArgs,
+    is_on: bool,
+    config: &ConfigArgs,
+) -> Result<(), CommandFailure> {
+    let store = data::open_current(&config.load()?).await?;
+    let IdentityArgs { provider, subject } = identity;
+    let (operator, known) = (data::operator(), (&provider, subject.as_str()));
+    match is_on {
+        true => {
+            let user = links::link(&store, &operator, name, known).await?;
+            say(format_args!(
+                "User “{}” is known to {}.",
+                user.name,
+                provider.title()
+            ));
+        }
+        false => {
+            let user = links::unlink(&store, &operator, name, known).await?;
+            say(format_args!("User “{}” is not known there any more.", user.name));
+        }
+    }
+    Ok(())
 }
 
 /// How long a password is kept.
@@ -144,15 +206,7 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
             password,
             keeping,
             config,
-        } => {
-            let store = data::open_current(&config.load()?).await?;
-            store::users::by_name(&store, &name).await?;
-            let secret = password.get()?;
-            let (operator, keeping) = (data::operator(), keeping.keeping());
-            let user = accounts::set_password(&store, &operator, &name, secret.clone(), keeping).await?;
-            say(format_args!("User “{}” has a new password.", user.name));
-            password.tell(&secret);
-        }
+        } => change_password(&name, &password, &keeping, &config).await?,
         UserCommand::List { config } => list(&config).await?,
         UserCommand::Disable { name, config } => switch(&name, &config, true).await?,
         UserCommand::Logout { name, config } => {
@@ -166,6 +220,16 @@ pub(super) async fn run(command: UserCommand) -> Result<(), CommandFailure> {
             let user = second_factor::reset(&store, &data::operator(), &name).await?;
             say(format_args!("User “{}” has no second factor now.", user.name));
         }
+        UserCommand::Link {
+            name,
+            identity,
+            config,
+        } => link(&name, identity, true, &config).await?,
+        UserCommand::Unlink {
+            name,
+            identity,
+            config,
+        } => link(&name, identity, false, &config).await?,
         UserCommand::Enable { name, config } => switch(&name, &config, false).await?,
     }
     Ok(())
@@ -179,6 +243,22 @@ async fn add(new: NewUser, password: &PasswordArgs, config: &ConfigArgs) -> Resu
         "User “{}” was added. The policy says what they may do.",
         user.name
     ));
+    password.tell(&secret);
+    Ok(())
+}
+
+async fn change_password(
+    name: &str,
+    password: &PasswordArgs,
+    keeping: &KeepingArgs,
+    config: &ConfigArgs,
+) -> Result<(), CommandFailure> {
+    let store = data::open_current(&config.load()?).await?;
+    store::users::by_name(&store, name).await?;
+    let secret = password.get()?;
+    let (operator, keeping) = (data::operator(), keeping.keeping());
+    let user = accounts::set_password(&store, &operator, name, secret.clone(), keeping).await?;
+    say(format_args!("User “{}” has a new password.", user.name));
     password.tell(&secret);
     Ok(())
 }

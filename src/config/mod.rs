@@ -8,10 +8,12 @@
 //! `deployer.sample.toml` is the reference documentation. A test loads it, compares it with the
 //! defaults and checks that it has every key.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 mod error;
 mod files;
+mod outside;
 mod reader;
 mod sections;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use self::reader::KeyReader;
 use crate::domain::DatabaseUrl;
 
 pub use self::error::{ConfigProblem, Error, Origin};
+pub use self::outside::{LoginPluginSettings, LoginProxySettings, OidcSettings};
 pub use self::reader::ENV_PREFIX;
 pub use self::sections::{
     Access, Audit, Balancer, Drift, Engine, Git, Http, Log, LoginSettings, Masking, Scripts, Secrets, Ssh,
@@ -44,6 +47,12 @@ pub struct Config {
     pub http: Http,
     /// How people log in.
     pub logins: LoginSettings,
+    /// A proxy in front that says who somebody is.
+    pub login_proxy: LoginProxySettings,
+    /// A program or an HTTP endpoint that checks logins.
+    pub login_plugin: LoginPluginSettings,
+    /// OpenID providers, by the names of their sections.
+    pub oidc: BTreeMap<String, OidcSettings>,
     /// The database.
     pub store: Store,
     /// The key that secrets in the database are sealed with.
@@ -100,6 +109,9 @@ impl Config {
             }),
             http: Http::read(reader),
             logins: LoginSettings::read(reader),
+            login_proxy: outside::login_proxy(reader),
+            login_plugin: outside::login_plugin(reader),
+            oidc: outside::oidc(reader),
             store: Store::read(reader),
             secrets: Secrets::read(reader),
             audit: Audit::read(reader),

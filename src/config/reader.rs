@@ -1,6 +1,6 @@
 //! Takes keys from the environment and a TOML document, and complains about what is left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -11,6 +11,9 @@ use super::values::Value;
 /// The prefix of variables that set keys. Two underscores separate sections, because keys contain
 /// single ones; so variables of scripts (`DEPLOYER_COMMIT`) are no keys.
 pub const ENV_PREFIX: &str = "DEPLOYER__";
+
+/// Sections that hold sections with names of the sysadmin's choice.
+const WITH_SECTIONS_BELOW: [&str; 1] = ["oidc"];
 
 /// The sources of a configuration while they are read.
 #[derive(Default)]
@@ -93,13 +96,13 @@ impl<'a> KeyReader<'a> {
     }
 
     fn take_from_file(&mut self, section: &str, key: &str) -> Option<(Origin, DeValue<'a>)> {
-        let table = match section {
-            "" => &mut self.sections,
-            section => match self.sections.get_mut(section)?.get_mut() {
-                DeValue::Table(table) => table,
+        let mut table = &mut self.sections;
+        for part in section.split('.').filter(|part| !part.is_empty()) {
+            table = match table.get_mut(part)?.get_mut() {
+                DeValue::Table(below) => below,
                 _ => return None,
-            },
-        };
+            };
+        }
         let (name, value) = table.remove_entry(key)?;
         Some((self.place_at(name.span().start), value.into_inner()))
     }
@@ -117,6 +120,20 @@ impl<'a> KeyReader<'a> {
         self.problems.push(problem);
     }
 
+    /// The names of sections below `section`, in the file or in variables.
+    pub(super) fn names_below(&self, section: &str) -> BTreeSet<String> {
+        let prefix = format!("{ENV_PREFIX}{}__", section.to_uppercase());
+        let in_variables = self.variables.keys().filter_map(|name| {
+            let (below, _) = name.strip_prefix(&prefix)?.split_once("__")?;
+            Some(below.to_lowercase())
+        });
+        let below = self.sections.get(section).map(Spanned::get_ref);
+        let in_file = below.and_then(DeValue::as_table).into_iter().flatten();
+        let in_file = in_file.filter(|(_, value)| value.get_ref().is_table());
+        let in_file = in_file.map(|(name, _)| name.get_ref().to_string());
+        in_file.chain(in_variables).collect()
+    }
+
     /// Every key that was asked for, as section and key.
     #[cfg(test)]
     pub(super) fn keys(&self) -> Vec<(String, String)> {
@@ -129,7 +146,7 @@ impl<'a> KeyReader<'a> {
     /// All problems, if there are any.
     pub(super) fn finish(mut self) -> Result<(), Error> {
         for (name, value) in std::mem::take(&mut self.sections) {
-            self.leftover_section(&name, value);
+            self.leftover(&name, value);
         }
         for variable in std::mem::take(&mut self.variables).into_keys() {
             let section = variable
@@ -158,10 +175,35 @@ impl<'a> KeyReader<'a> {
         })
     }
 
-    fn leftover_section(&mut self, name: &Spanned<DeString<'a>>, value: Spanned<DeValue<'a>>) {
+    /// Complains about what is left of a section, or of the sections below it.
+    fn leftover(&mut self, name: &Spanned<DeString<'a>>, value: Spanned<DeValue<'a>>) {
         let section = name.get_ref().to_string();
-        let is_known = self.places.keys().any(|(known, _)| *known == section);
         let at = self.place_at(name.span().start);
+        if !WITH_SECTIONS_BELOW.contains(&section.as_str()) {
+            return self.leftover_section(section, at, value);
+        }
+        match value.into_inner() {
+            DeValue::Table(below) => {
+                for (name, value) in below {
+                    let at = self.place_at(name.span().start);
+                    match value.get_ref().is_table() {
+                        true => self.leftover_section(format!("{section}.{}", name.get_ref()), at, value),
+                        false => self.has_no_name(format!("{section}.{}", name.get_ref()), at, &section),
+                    }
+                }
+            }
+            _ => self.has_no_name(section.clone(), at, &section),
+        }
+    }
+
+    fn has_no_name(&mut self, key: String, place: Origin, section: &str) {
+        let message =
+            format!("must stand in a section with a name: write [{section}.NAME] and the keys below.");
+        self.problems.push(ConfigProblem { place, key, message });
+    }
+
+    fn leftover_section(&mut self, section: String, at: Origin, value: Spanned<DeValue<'a>>) {
+        let is_known = self.places.keys().any(|(known, _)| *known == section);
         match value.into_inner() {
             DeValue::Table(keys) if is_known => {
                 for key in keys.into_iter().map(|(key, _)| key) {
@@ -246,7 +288,10 @@ impl<'a> KeyReader<'a> {
 fn variable(section: &str, key: &str) -> String {
     match section {
         "" => format!("{ENV_PREFIX}{}", key.to_uppercase()),
-        section => format!("{ENV_PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase()),
+        section => {
+            let section = section.replace('.', "__").to_uppercase();
+            format!("{ENV_PREFIX}{section}__{}", key.to_uppercase())
+        }
     }
 }
 

@@ -26,7 +26,11 @@ macro_rules! sections {
 
         impl $name {
             pub(super) fn read(reader: &mut KeyReader<'_>) -> Self {
-                Self { $($key: reader.take($section, stringify!($key), $default, |value: &$kind| $check(value)),)* }
+                Self::read_at(reader, $section)
+            }
+
+            pub(super) fn read_at(reader: &mut KeyReader<'_>, section: &str) -> Self {
+                Self { $($key: reader.take(section, stringify!($key), $default, |value: &$kind| $check(value)),)* }
             }
         }
 
@@ -37,6 +41,8 @@ macro_rules! sections {
         }
     )*};
 }
+
+pub(super) use sections;
 
 sections! {
     /// The HTTP server.
@@ -165,7 +171,7 @@ sections! {
         deployment_log_mib: u32 = 256, within::<1, 16_384>;
         /// Mebibytes of the tree of a deployment, with what scripts on this host add to it.
         tree_limit_mib: u32 = 65_536, within::<1, 16_777_216>;
-        /// Mebibytes that scripts leave free on the disk of the work directory.
+        /// Mebibytes that scripts, fetches and packs leave free on the disks of this host.
         keep_free_mib: u32 = 512, within::<0, 16_777_216>;
     }
 
@@ -195,6 +201,8 @@ sections! {
     "access" Access {
         /// The directory of the policy files; `None`: the policy shipped inside the program.
         policies: Option<PathBuf> = None, absolute_if_set;
+        /// How long groups count that a login told.
+        groups_max_age: Duration = Duration::from_secs(24 * 3600), some_time;
     }
 
     /// The deployer's own log.

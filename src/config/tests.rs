@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::error::Origin;
 use super::*;
 
+mod outside;
+
 const SAMPLE: &str = include_str!("../../deployer.sample.toml");
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -63,6 +65,8 @@ fn every_key_can_come_from_the_environment() {
         // that hold free text of any kind are seen below.
         let result = Config::parse("", "", variables(&[(name.as_str(), ",x y,")]));
         match (section.as_str(), key.as_str()) {
+            // Names of groups may hold anything.
+            ("login_proxy" | "login_plugin", "groups") => drop(result.unwrap()),
             ("masking", "secrets") => assert_eq!(result.unwrap().masking.secrets[0].expose(), "x y"),
             _ => {
                 let problems = result.expect_err(&name).problems;
@@ -95,11 +99,11 @@ fn unknown_keys_and_sections_are_named_with_their_line() {
     assert_eq!(
         problems(text),
         "d.toml:1: dat_dir is not a setting: there are data_dir and the sections access, audit, balancer, \
-         drift, engine, git, http, log, logins, masking, scripts, secrets, ssh, store.\n\
+         drift, engine, git, http, log, login_plugin, login_proxy, logins, masking, scripts, secrets, ssh, store.\n\
          d.toml:4: http.bnd is not a setting: the settings of [http] are bind, max_connections, public_url, \
          quiet_timeout, trusted_proxies.\n\
          d.toml:5: htp is not a section: there are data_dir and the sections access, audit, balancer, drift, \
-         engine, git, http, log, logins, masking, scripts, secrets, ssh, store."
+         engine, git, http, log, login_plugin, login_proxy, logins, masking, scripts, secrets, ssh, store."
     );
     assert_eq!(
         problems("http = 3"),
@@ -123,6 +127,30 @@ fn unknown_variables_are_named() {
 
 /// A file, and the message about it.
 const IMPOSSIBLE: &[(&str, &str)] = &[
+    (
+        "[login_proxy]\naddresses = ['127.0.0.1']",
+        "login_proxy.secret must be set where login_proxy.addresses is: an address alone proves nothing",
+    ),
+    (
+        "[login_proxy]\naddresses = ['10.0.0.5']\nsecret = 'short'",
+        "d.toml:3: login_proxy.secret must have at least 16 characters",
+    ),
+    (
+        "[login_proxy]\nuser_header = 'a b'",
+        "login_proxy.user_header must be the name of a header",
+    ),
+    (
+        "[login_plugin]\nplace = 'login.sh'",
+        "login_plugin.place must be the absolute path of a program, or an address",
+    ),
+    (
+        "[login_plugin]\nplace = 'https://login.example.org/'",
+        "login_plugin.secret must be set where login_plugin.place is an address",
+    ),
+    (
+        "[oidc.a]\nissuer = 'login'\nclient_id = 'c'",
+        "oidc.a.issuer must be the address that the provider calls itself",
+    ),
     (
         "data_dir = 'x'",
         "data_dir must be an absolute path (beginning with “/”), not “x”",

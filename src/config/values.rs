@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 use url::Url;
 
-use crate::domain::{Network, OtherHost, ProxyException, network};
+use crate::domain::{Network, OtherHost, PluginPlace, ProxyException, network};
 
 /// A type that a key can have.
 pub(super) trait Value: Sized {
@@ -299,6 +299,15 @@ impl Value for Network {
 
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()
+    }
+}
+
+impl Value for PluginPlace {
+    const EXPECTED: &'static str = "the absolute path of a program, or an address that begins with https://";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| format!("must be {}, not “{text}”", Self::EXPECTED))
     }
 }
 

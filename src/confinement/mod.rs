@@ -224,6 +224,11 @@ impl Confinement {
         writing::excess(vec![directory], self.0.options.writing).await
     }
 
+    /// How many bytes stay free on the disks of this host, whoever writes there.
+    pub fn keeps_free(&self) -> u64 {
+        self.0.options.writing.free
+    }
+
     /// Says that it runs unconfined, where it does.
     pub fn is_off(&self) -> bool {
         self.0.options.is_off

@@ -9,11 +9,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::sys::statvfs::statvfs;
 use tokio::time::sleep;
 
-/// How often it is looked at what is free: a fast disk takes some hundred mebibytes in between.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+use crate::free_room::{LOOK_EVERY, is_short, why};
+
 /// How often the directories are weighed, at most.
 const WEIGH_EVERY: Duration = Duration::from_secs(2);
 /// How many times as long as a weighing took nothing is weighed.
@@ -75,16 +74,7 @@ pub(super) async fn excess(directories: Vec<PathBuf>, limits: WriteLimits) -> Ex
 
 /// Whether less is free on the disk of one of `directories` than has to be.
 pub(super) fn too_full(directories: &[PathBuf], limits: WriteLimits) -> Option<Excess> {
-    let is_full = |directory: &&PathBuf| {
-        // One that is yet to be made will be on the disk of the one above.
-        let above = directory.parent().unwrap_or(directory);
-        let found = statvfs(directory.as_path()).or_else(|_| statvfs(above));
-        found.is_ok_and(|found| {
-            let free = u128::from(found.blocks_available()) * u128::from(found.fragment_size());
-            // What tells no sizes has no limit.
-            found.blocks() > 0 && free < u128::from(limits.free)
-        })
-    };
+    let is_full = |directory: &&PathBuf| is_short(directory, limits.free, 0);
     let full = directories.iter().find(is_full)?;
     Some(Excess::Disk(full.clone(), limits.free))
 }
@@ -127,15 +117,14 @@ impl Excess {
                 "{what} was ended, as the tree and its temporary directory have more than {limit} files together."
             ),
             Self::Disk(directory, limit) => format!(
-                "{what} was ended or did not begin: less than {} MiB are free on the deployer's disk at {}, which have to stay free (engine.keep_free_mib). Make room there.",
-                limit >> 20,
-                shown(directory)
+                "{what} was ended or did not begin: {}. Make room there.",
+                why(shown(directory), *limit)
             ),
         }
     }
 }
 
 /// The directory that holds those of all programs: their own names tell nothing.
-fn shown(directory: &Path) -> String {
-    directory.parent().unwrap_or(directory).display().to_string()
+fn shown(directory: &Path) -> &Path {
+    directory.parent().unwrap_or(directory)
 }

@@ -165,6 +165,11 @@ impl TokenScope {
         acts && (action == Action::Impersonate || self.reaches(action, resource))
     }
 
+    /// Whether it is to view, and nothing else.
+    pub fn only_views(&self) -> bool {
+        self.actions == [Action::View]
+    }
+
     fn reaches(&self, action: Action, resource: &Resource) -> bool {
         let holds = |names: &[Name], name: &str| {
             names.is_empty() || names.iter().any(|one| one.as_str().eq_ignore_ascii_case(name))

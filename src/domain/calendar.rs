@@ -19,6 +19,8 @@ use std::str::FromStr;
 use chrono::{Datelike, NaiveDate, NaiveTime, Timelike, Weekday};
 use chrono_tz::Tz;
 
+pub use self::changes::beginning;
+
 use super::{Instant, Resource};
 
 /// The window that is open at every instant.

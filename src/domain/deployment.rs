@@ -8,7 +8,7 @@ use super::access::{Actor, UsedToken};
 use super::kind::Kind;
 use super::names::CommitId;
 pub use super::part::{ServerPart, ServerState};
-use super::pause::{Answer, Approval, PastPause, Pause};
+use super::pause::{Answer, Answered, Approval, PastPause, Pause};
 use super::project::{Environment, Project};
 use super::rollout::Strategy;
 pub use super::standing::Service;
@@ -200,6 +200,9 @@ pub struct Deployment {
     pub outcome: String,
     /// The deployment that it retries, resumes or rolls back.
     pub origin: Option<DeploymentId>,
+    /// Whether the engine queued it to undo the failed rollout `origin`. It was permitted with that rollout, and
+    /// pauses for nobody.
+    pub undoes: bool,
     /// The strategy, where it is not the environment's.
     pub strategy: Option<Strategy>,
     /// The reason given for overriding a lock.
@@ -253,6 +256,7 @@ impl Deployment {
             cancelled_by: None,
             outcome: String::new(),
             origin: None,
+            undoes: false,
             strategy: None,
             lock_override: None,
             approval: None,
@@ -274,12 +278,23 @@ impl Deployment {
             finished_at: None,
             cancelled_by: None,
             outcome: String::new(),
+            undoes: false,
             approval: None,
             pause_requested_by: None,
             pause: None,
             pauses: Vec::new(),
             last_line: 0,
             ..self.clone()
+        }
+    }
+
+    /// By which strategy it is carried out in `environment`: its own or the environment's. One that undoes a
+    /// failed rollout has no pause in it.
+    pub fn strategy_in(&self, environment: &Environment) -> Strategy {
+        let strategy = self.strategy.unwrap_or(environment.options.rollout.strategy);
+        match self.undoes {
+            true => strategy.without_pause(),
+            false => strategy,
         }
     }
 
@@ -292,11 +307,15 @@ impl Deployment {
         (answer != Answer::Stop && person.name != self.actor).then_some(person)
     }
 
-    /// Who has taken it over from its requester, if anybody.
-    pub fn taken_over_by(&self) -> Option<String> {
+    /// The answer by which somebody took it over from its requester last, if anybody did.
+    pub fn taken_over(&self) -> Option<&Answered> {
         let mut answered = self.pauses.iter().rev().map(|past| &past.answered);
-        let last = answered.find(|one| one.takes_over)?;
-        Some(last.by.to_string())
+        answered.find(|one| one.takes_over)
+    }
+
+    /// Who has taken it over from its requester, if anybody: `ada`, `ada through root`.
+    pub fn taken_over_by(&self) -> Option<String> {
+        self.taken_over().map(Answered::who)
     }
 
     /// The requester as an actor, for asking permission again; the request came from `address`.

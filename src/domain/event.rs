@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::words::words;
 use super::{
     Action, Actor, CommitId, Deployment, DeploymentId, DeploymentState, Instant, NewAuditEvent, Outcome,
-    Refusal,
+    PolicyLine, Refusal,
 };
 
 words! {
@@ -103,6 +103,9 @@ words! {
         PasswordChangeFailed = "user.password_change_failed", "Password change failed";
         /// Somebody tried to change a password too often.
         PasswordChangeThrottled = "user.password_change_throttled", "Password change throttled";
+        /// An administrator linked an account to a login from outside.
+        IdentityLinked = "user.linked", "Login linked";
+        IdentityUnlinked = "user.unlinked", "Login unlinked";
         /// Somebody began to set up a second factor.
         SecondFactorBegun = "user.second_factor_begun", "Second factor begun";
         SecondFactorOn = "user.second_factor_on", "Second factor set up";
@@ -115,6 +118,8 @@ words! {
         LoginSucceeded = "login.succeeded", "Logged in";
         /// Somebody failed to log in.
         LoginFailed = "login.failed", "Login failed";
+        /// A provider let somebody in, and no account here is theirs.
+        OutsideLoginRefused = "login.refused", "Login from outside refused";
         /// Somebody tried to log in too often.
         LoginThrottled = "login.throttled", "Login throttled";
         Logout = "logout", "Logged out";
@@ -258,9 +263,11 @@ impl Event {
             "kind": deployment.kind.as_str(), "reason": deployment.reason,
             "state": deployment.state.as_str(), "at": deployment.scheduled_at,
             "strategy": deployment.strategy, "origin": deployment.origin,
+            "undoes": deployment.undoes,
             "title": deployment.commit_title, "branch": deployment.branch,
             "previous_commit": deployment.previous_commit.as_ref().map(CommitId::as_str),
             "approved_by": given.map(|(who, _)| who), "approved_at": given.map(|(_, at)| at),
+            "approved_through": deployment.approval.as_ref().and_then(|one| one.impersonator.as_ref()),
         });
         Self::deployment(EventKind::DeploymentRequested, deployment.id, detail).about(place(deployment))
     }
@@ -269,6 +276,20 @@ impl Event {
     pub fn by_engine(kind: EventKind, deployment: &Deployment, sentence: &str) -> Self {
         let detail = json!({ "commit": deployment.commit.as_str(), "outcome": sentence });
         Self::deployment(kind, deployment.id, detail).about(place(deployment))
+    }
+
+    /// The same of a deployment that `heir` carries on in place of its requester, as `line` allows.
+    pub fn taken_over(
+        kind: EventKind,
+        deployment: &Deployment,
+        sentence: &str,
+        (heir, line): (&Actor, &PolicyLine),
+    ) -> Self {
+        let mut event = Self::by_engine(kind, deployment, sentence);
+        event.detail["carried_on_by"] = json!(heir.name);
+        event.detail["carried_on_through"] = json!(heir.impersonator);
+        event.detail["carried_on_allowed_by"] = json!(line.to_string());
+        event
     }
 
     /// A refusal at `now`, possibly of something at another time.

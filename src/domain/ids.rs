@@ -49,6 +49,8 @@ ids! {
     UserId;
     /// An API token.
     TokenId;
+    /// By what an account is known outside.
+    IdentityId;
     /// An entry of the audit log.
     AuditId;
     /// A lock on an environment or on everything.

@@ -15,6 +15,7 @@ pub mod event;
 pub mod health;
 #[cfg(test)]
 mod hostile;
+pub mod identity;
 pub mod ids;
 pub mod kind;
 pub mod lock;
@@ -45,6 +46,7 @@ pub use endpoints::{AtEndpoint, Split};
 pub use error::{Error, ErrorKind, FieldError, FieldErrors, Result, if_found};
 pub use event::{Author, Event, EventKind};
 pub use health::HealthCheck;
+pub use identity::{Identity, LoginProvider, OutsideLogin, PluginPlace};
 pub use ids::*;
 pub use kind::Kind;
 pub use lock::Lock;

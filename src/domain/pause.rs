@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Instant;
-use super::access::{Actor, UsedToken};
+use super::access::{Actor, PolicyLine, UsedToken};
 use super::words::words;
 
 /// A pause of a running deployment.
@@ -124,18 +124,45 @@ pub struct Answered {
     /// The API token by which the person answered, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<UsedToken>,
+    /// The account that acted in the person's name, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impersonator: Option<String>,
     /// Whether the person took the deployment over, as its requester had lost the right to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub takes_over: bool,
+    /// The policy line that let the person answer, or carry the deployment on; unknown in answers of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permit: Option<PolicyLine>,
 }
 
 impl Answered {
+    /// An answer that nobody gave.
+    pub fn by_time(answer: Answer, at: Instant) -> Self {
+        Self {
+            answer,
+            by: Answerer::Time,
+            at,
+            groups: Vec::new(),
+            token: None,
+            impersonator: None,
+            takes_over: false,
+            permit: None,
+        }
+    }
+
+    /// Who answered, for people: `ada`, `ada through root`.
+    pub fn who(&self) -> String {
+        through(&self.by.to_string(), self.impersonator.as_deref())
+    }
+
     /// The person, as somebody who may carry the deployment on; `address` as in [`Actor`](super::Actor).
     pub fn person(&self, address: &str) -> Option<Actor> {
         match &self.by {
             Answerer::Person(name) => Some(Actor {
                 groups: self.groups.clone(),
                 token: self.token.clone(),
+                impersonator: self.impersonator.clone(),
                 ..Actor::user(name, address)
             }),
             Answerer::Time => None,
@@ -178,6 +205,9 @@ pub struct Approval {
     pub expires_at: Instant,
     /// Who approved it, and when; never the requester.
     pub given: Option<(String, Instant)>,
+    /// The account that approved it in the approver's name, if any.
+    #[serde(default)]
+    pub impersonator: Option<String>,
     /// The approver's groups; unknown in approvals of earlier versions.
     #[serde(default)]
     pub groups: Option<Vec<String>>,
@@ -198,9 +228,15 @@ pub struct Approval {
 }
 
 impl Approval {
-    /// Whether `name` gave it.
+    /// Whether the account `name` gave it, in its own name or acting as another one.
     pub fn is_by(&self, name: &str) -> bool {
-        self.given.as_ref().is_some_and(|(by, _)| by == name)
+        self.approver("").is_some_and(|approver| approver.is_by(name))
+    }
+
+    /// Who gave it, for people: `ada`, `ada through root`; `None`: it is not given.
+    pub fn who(&self) -> Option<String> {
+        let (name, _) = self.given.as_ref()?;
+        Some(through(name, self.impersonator.as_deref()))
     }
 
     /// Who gave it, as policy knows them; `None`: it is not given.
@@ -209,8 +245,17 @@ impl Approval {
         Some(Actor {
             groups: self.groups.clone().unwrap_or_default(),
             token: self.token.clone(),
+            impersonator: self.impersonator.clone(),
             ..Actor::user(name, address)
         })
+    }
+}
+
+/// A name, and the account that acted in it.
+fn through(name: &str, impersonator: Option<&str>) -> String {
+    match impersonator {
+        Some(behind) => format!("{name} through {behind}"),
+        None => name.to_owned(),
     }
 }
 

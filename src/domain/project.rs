@@ -144,6 +144,9 @@ pub struct EnvironmentOptions {
     /// Paths kept beside the releases and linked into each one, and shared with the project's other
     /// environments there; in place they are left alone.
     pub shared: Vec<String>,
+    /// The group on servers that may read what is deployed, and no other account; `None`: every account may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readers: Option<String>,
     /// Environment variables for every script.
     pub variables: BTreeMap<String, Variable>,
     /// Seconds a script on the deployer's host may take.
@@ -189,6 +192,7 @@ impl Default for EnvironmentOptions {
         Self {
             excluded: Vec::new(),
             shared: Vec::new(),
+            readers: None,
             variables: BTreeMap::new(),
             local_timeout: 600,
             remote_timeout: 900,

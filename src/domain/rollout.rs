@@ -124,6 +124,15 @@ impl Strategy {
         }
     }
 
+    /// The same without a pause after the first servers.
+    #[must_use]
+    pub fn without_pause(self) -> Self {
+        match self {
+            Self::Canary { batch, keep, .. } => Self::Rolling { batch, keep },
+            other => other,
+        }
+    }
+
     /// As a page writes it.
     pub fn title(self) -> &'static str {
         match self {
@@ -175,7 +184,8 @@ pub struct RolloutOptions {
     pub on_failure: OnFailure,
     /// Seconds that sessions of a server taken out of service have to end by themselves.
     pub drain_limit: u64,
-    /// Seconds within which the balancer must report a server up that was put back.
+    /// Seconds within which the balancer must report a server up that was put back; so long the next batch
+    /// waits for its full weight, too.
     pub up_limit: u64,
 }
 

@@ -25,6 +25,12 @@ pub struct SignedIn {
     /// When it began; unknown in sessions of earlier versions.
     #[serde(default)]
     pub since: Option<Instant>,
+    /// When it ends, where the login said so.
+    #[serde(default)]
+    pub until: Option<Instant>,
+    /// What said who this is, as [`LoginProvider`](super::LoginProvider) writes it; `None`: their password did.
+    #[serde(default)]
+    pub provider: Option<String>,
     /// Where it was last used from: an IP address.
     #[serde(default)]
     pub address: String,
@@ -49,6 +55,12 @@ pub struct HalfIn {
     pub stamp: String,
     /// Afterwards the password is asked for again.
     pub until: Instant,
+    /// When the session ends that comes of it, where the login says so.
+    #[serde(default)]
+    pub ends: Option<Instant>,
+    /// As [`SignedIn::provider`].
+    #[serde(default)]
+    pub provider: Option<String>,
 }
 
 impl HalfIn {

@@ -15,10 +15,14 @@
 //! A backend or a server that was renamed at HAProxy is found again (`renamed`): the server stays out under its new
 //! name.
 //!
+//! A server that is removed from HAProxy while it is being put back is let go once HAProxy has not known it for a
+//! while (`gone`): there is nothing to put back.
+//!
 //! What is out at an endpoint that is taken off the balancer's row stays known (`store/deployments/held_out`). If
 //! the endpoint is entered again after the server was put back elsewhere, it is put back there too.
 
 mod by_hand;
+mod gone;
 mod left;
 mod put_back;
 mod renamed;
@@ -33,6 +37,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use self::by_hand::{give_up_lost, is_left_to_others, under_way};
+use self::gone::{Missing, Remaining};
 use self::left::watch_over;
 use self::put_back::{Progress, put_back};
 use self::renamed::as_now_at;
@@ -63,8 +68,10 @@ struct Memory {
     left: left::Memory,
     /// How each place of a server that is being put back was left or last seen, by deployment and position.
     put_back: HashMap<(DeploymentId, i32), HashMap<EndpointPlace, Admin>>,
-    /// The same for places that endpoints still have out of a server that is back elsewhere.
-    residues: HashMap<EndpointPlace, Admin>,
+    /// Where HAProxy does not know a server whose act is being carried on, by the same.
+    missing: HashMap<(DeploymentId, i32), Missing>,
+    /// Of places that endpoints still have out of a server that is back elsewhere.
+    residues: residues::Memory,
 }
 
 /// The pause after a look that took so long. Without anything left out, only the store is asked.
@@ -117,9 +124,14 @@ async fn look(engine: &Shared, lease: JobLease, memory: &mut Memory) -> Result<b
     left.retain(|one| !under_way.concerns(&one.slots));
     let is_open = |key: &(DeploymentId, i32)| left.iter().any(|one| (one.deployment, one.position) == *key);
     memory.put_back.retain(|key, _| is_open(key));
+    memory.missing.retain(|key, _| is_open(key));
     for one in left.extract_if(.., |one| one.service != Service::Out) {
-        let seen = memory.put_back.entry((one.deployment, one.position)).or_default();
-        if let Err(error) = carry_on(engine, lease, &one, seen).await {
+        let key = (one.deployment, one.position);
+        let (seen, missing) = (
+            memory.put_back.entry(key).or_default(),
+            memory.missing.entry(key).or_default(),
+        );
+        if let Err(error) = carry_on((engine, lease), &one, seen, missing).await {
             tracing::warn!(
                 server = one.name,
                 "what was begun at its balancers is not done: {error}"
@@ -150,29 +162,33 @@ async fn left_out_now(store: &Store) -> Result<Vec<LeftOut>> {
 
 /// Carries on what an ended deployment was doing with a server at its balancers.
 async fn carry_on(
-    engine: &Shared,
-    lease: JobLease,
+    (engine, lease): (&Shared, JobLease),
     one: &LeftOut,
     before: &mut HashMap<EndpointPlace, Admin>,
+    missing: &mut Missing,
 ) -> Result<()> {
     let store = &engine.parts.store;
     if is_left_to_others(store, one.server, &one.slots).await? {
         return Ok(());
     }
-    let by_balancer = Slot::by_balancer(&one.slots);
-    let ids: Vec<BalancerId> = by_balancer.into_iter().map(|(id, _)| id).collect();
-    // Nothing is left to do at a deleted balancer.
-    let Ok(service) = OutOfService::at(&engine.parts, &ids).await else {
-        return Ok(());
-    };
-    let one = &as_now_at(store, one, &service).await?;
-    let there = service.at_endpoints(&one.slots)?;
+    let present = at_existing(store, one).await?;
+    let ids: Vec<BalancerId> = Slot::by_balancer(&present.slots)
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    let service = OutOfService::at(&engine.parts, &ids).await?;
+    let present = as_now_at(store, &present, &service).await?;
+    let there = service.at_endpoints(&present.slots)?;
     let goes_back = one.service == Service::PuttingBack;
-    let mut progress = Progress::Done;
-    for (balancer, places) in service.visits(&one.slots)? {
+    let remaining = missing.look(&service, &present.slots).await?;
+    let mut progress = match remaining.is_empty() && !one.slots.is_empty() {
+        true => Progress::Gone,
+        false => Progress::Done,
+    };
+    for Remaining { balancer, places } in &remaining {
         let here = match goes_back {
-            true => put_back(balancer, &places, before).await?,
-            false => shut(balancer, &places).await?,
+            true => put_back(balancer, places, before).await?,
+            false => shut(balancer, places).await?,
         };
         progress = match (progress, here) {
             (Progress::TakenOut, _) | (_, Progress::TakenOut) => Progress::TakenOut,
@@ -180,17 +196,13 @@ async fn carry_on(
             _ => Progress::Open,
         };
     }
-    let (kind, service, how) = match (progress, goes_back) {
-        (Progress::Open, _) => return Ok(()),
-        (Progress::TakenOut, _) => {
-            let how = "left as it is, as somebody has taken it out at the balancer itself,";
-            (EventKind::ServerTakenOutByHand, Service::ByHand, how)
-        }
-        (Progress::Done, true) => (EventKind::ServerPutBack, Service::Back, "in service again"),
-        (Progress::Done, false) => (EventKind::ServerKeptOut, Service::Out, "out of service now"),
+    let places = match progress {
+        Progress::Gone => &one.slots,
+        _ => &present.slots,
     };
-    let places: Vec<String> = one.slots.iter().map(ToString::to_string).collect();
-    let sentence = format!("{} is {how} in {}.", one.name, places.join(", "));
+    let Some((kind, service, sentence)) = outcome(one, places, progress) else {
+        return Ok(());
+    };
     tracing::info!(deployment = one.deployment.0, "{sentence}");
     let deployment = deployments::by_id(store, one.deployment).await?;
     let change = engine.change_by_job(lease, &deployment).await?;
@@ -202,6 +214,42 @@ async fn carry_on(
     }
     let event = Event::by_engine(kind, &deployment, &sentence);
     change.commit(event.with("server", json!(one.name))).await
+}
+
+/// The server with its places at balancers that were not deleted since.
+async fn at_existing(store: &Store, one: &LeftOut) -> Result<LeftOut> {
+    let rows = balancers::list(store).await?;
+    let mut one = one.clone();
+    one.slots
+        .retain(|slot| rows.iter().any(|row| row.id == slot.balancer));
+    Ok(one)
+}
+
+/// What became of an act that was carried on, with a sentence; `None` while it has not ended.
+fn outcome(one: &LeftOut, slots: &[Slot], progress: Progress) -> Option<(EventKind, Service, String)> {
+    let places: Vec<String> = slots.iter().map(ToString::to_string).collect();
+    let (name, places) = (&one.name, places.join(", "));
+    let is = |how: &str| format!("{name} is {how} in {places}.");
+    Some(match progress {
+        Progress::Open => return None,
+        Progress::TakenOut => (
+            EventKind::ServerTakenOutByHand,
+            Service::ByHand,
+            is("left as it is, as somebody has taken it out at the balancer itself,"),
+        ),
+        Progress::Gone => (
+            EventKind::ServerTakenOutByHand,
+            Service::ByHand,
+            format!(
+                "{name} is no longer in {places}, so nothing more is done with it there. Enter it there again to have \
+                 it serve."
+            ),
+        ),
+        Progress::Done if one.service == Service::PuttingBack => {
+            (EventKind::ServerPutBack, Service::Back, is("in service again"))
+        }
+        Progress::Done => (EventKind::ServerKeptOut, Service::Out, is("out of service now")),
+    })
 }
 
 /// Takes places out at every endpoint.

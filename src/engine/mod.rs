@@ -26,6 +26,7 @@
 mod closing;
 mod ending;
 mod found;
+mod groups;
 mod journal;
 mod keeper;
 mod lease;
@@ -60,7 +61,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::confinement::Confinement;
-use crate::domain::{Action, Actor, Deployment, Environment, Error, Plan, Result, ServerId, Strategy};
+use crate::domain::{
+    Action, Actor, Deployment, DeploymentId, Environment, Error, Plan, Result, ServerId, Strategy,
+};
+use crate::store::deployments;
 use live::Hub;
 pub use log_limit::LogLimits;
 use permission::Permission;
@@ -146,8 +150,24 @@ impl Engine {
     ) -> Result<Prospect> {
         let EngineParts { store, balancers, .. } = &self.0.parts;
         let roster = Roster::load(store, environment).await?;
-        let strategy = Roster::strategy(strategy, environment);
+        let strategy = strategy.unwrap_or(environment.options.rollout.strategy);
         planning::prospect(store, balancers, &roster, strategy, meant, Asking::Preview).await
+    }
+
+    /// Whether a server is reached elsewhere than when a deployment to `environment` was planned.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn is_reached_elsewhere(
+        &self,
+        environment: &Environment,
+        deployment: DeploymentId,
+    ) -> Result<bool> {
+        let store = &self.0.parts.store;
+        let Some(plan) = deployments::plan(store, deployment).await? else {
+            return Ok(false);
+        };
+        Ok(Roster::load(store, environment).await?.has_moved_since(&plan))
     }
 
     /// Why a deployment may not begin or continue now in its requester's name; `None`: it may.

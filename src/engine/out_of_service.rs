@@ -240,6 +240,11 @@ impl<'a> BalancerLook<'a> {
         self.look.failures.is_empty()
     }
 
+    /// Whether the endpoint answered.
+    pub fn has_answered(&self, endpoint: &str) -> bool {
+        self.look.failures.iter().all(|(silent, _)| silent != endpoint)
+    }
+
     /// Whether some endpoint that answered knows a place.
     pub fn knows(&self, place: &BackendSlot) -> bool {
         self.look.state.of(place).is_some()

@@ -17,11 +17,11 @@ use super::shared::{EngineParts, Shared};
 use super::stop::StopReason;
 use super::words;
 use crate::domain::{
-    Answer, Answered, Answerer, Chosen, DeploymentState, Event, EventKind, Instant, Pause, PauseReason,
-    Result,
+    Actor, Answer, Answered, Answerer, Chosen, DeploymentState, Event, EventKind, Instant, Pause,
+    PauseReason, PolicyLine, Result,
 };
-use crate::store::deployments;
 use crate::store::queue::Claimed;
+use crate::store::{Change, Leased, deployments};
 
 /// How often the store is asked for an answer given at another instance: one small read, and a person
 /// does not notice the wait.
@@ -62,7 +62,7 @@ async fn hold_in(run: &Run, pause: Pause) -> StepResult<Answered> {
 }
 
 /// Waits on in a pause that began before this process did. What was found changed is told in it, and time
-/// alone does not continue it then.
+/// alone does not continue it then. An answer that was given meanwhile is followed.
 ///
 /// # Errors
 /// As [`hold`].
@@ -72,7 +72,9 @@ pub(super) async fn wait_on(run: &Run, mut pause: Pause, findings: Vec<String>) 
         pause.since = run.now();
         pause.until = pause.until.filter(|_| findings.is_empty());
         pause.findings = findings;
-        begin(run, DeploymentState::Paused, &pause).await?;
+        let change = run.change().await?;
+        deployments::change_pause(&change, &pause).await?;
+        tell(run, change, &pause).await?;
     }
     wait(run, pause).await
 }
@@ -97,8 +99,8 @@ async fn wait(run: &Run, mut pause: Pause) -> StepResult<Answered> {
         // On the heap: a rollout holds this future while it waits.
         let asked = Box::pin(permission::ask_on(run.parts(), present, action)).await;
         let why = match asked {
-            Ok((Permission::Granted(_), heir)) => {
-                taken_over = heir.map(|heir| heir.name);
+            Ok((Permission::Granted(line), heir)) => {
+                taken_over = heir.map(|heir| Heir { heir, line });
                 break answered;
             }
             Ok((Permission::Refused(why), _)) => why,
@@ -141,6 +143,11 @@ async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()
         deployments::set_state(&change, id, from, DeploymentState::Paused, pause.since, "").await?;
     }
     deployments::set_pause(&change, Some(pause)).await?;
+    tell(run, change, pause).await
+}
+
+/// Commits what was stored of a pause, with its event.
+async fn tell(run: &Run, change: Leased<Change>, pause: &Pause) -> StepResult<()> {
     let sentence = words::paused(pause);
     let paused = Event::by_engine(EventKind::DeploymentPaused, &run.deployment, &sentence);
     change.commit(paused).await?;
@@ -148,8 +155,14 @@ async fn begin(run: &Run, from: DeploymentState, pause: &Pause) -> StepResult<()
     Ok(())
 }
 
+/// Who carries a deployment on in place of its requester, and the policy line that allows it.
+struct Heir {
+    heir: Actor,
+    line: PolicyLine,
+}
+
 /// Takes a turn again and stores that the deployment runs again, to continue or to end.
-async fn end(run: &Run, answered: &Answered, taken_over: Option<String>) -> StepResult<()> {
+async fn end(run: &Run, answered: &Answered, taken_over: Option<Heir>) -> StepResult<()> {
     tokio::select! {
         () = run.turn.take_again() => {}
         () = run.stop.token().cancelled() => return Err(stopped(run)),
@@ -174,16 +187,21 @@ async fn end(run: &Run, answered: &Answered, taken_over: Option<String>) -> Step
         true => EventKind::DeploymentResumed,
         false => EventKind::DeploymentStopped,
     };
-    let mut sentence = words::answered(answered);
-    if let Some(heir) = taken_over {
-        sentence = format!(
-            "{sentence} {heir} carries it on, as {} may not do so any more.",
-            run.deployment.actor
-        );
-    }
-    change
-        .commit(Event::by_engine(kind, &run.deployment, &sentence))
-        .await?;
+    let event = match taken_over {
+        None => Event::by_engine(kind, &run.deployment, &words::answered(answered)),
+        Some(Heir { heir, line }) => {
+            let paused = deployments::by_id(&change, id).await?;
+            deployments::note_take_over(&change, &paused, &line).await?;
+            let sentence = format!(
+                "{} {} carries it on, as {} may not do so any more.",
+                words::answered(answered),
+                heir.name,
+                run.deployment.actor
+            );
+            Event::taken_over(kind, &run.deployment, &sentence, (&heir, &line))
+        }
+    };
+    change.commit(event).await?;
     tracing::info!(
         deployment = id.0,
         answer = answered.answer.as_str(),
@@ -232,14 +250,7 @@ async fn answer(run: &Run, until: Option<Instant>) -> StepResult<Answered> {
         }
         let now = run.now();
         if until.is_some_and(|until| until <= now) {
-            return Ok(Answered {
-                answer: Answer::Resume,
-                by: Answerer::Time,
-                at: now,
-                groups: Vec::new(),
-                token: None,
-                takes_over: false,
-            });
+            return Ok(Answered::by_time(Answer::Resume, now));
         }
         let rest = until.map(|until| until.signed_duration_since(now).max(TimeDelta::zero()));
         let rest = rest.and_then(|rest| rest.to_std().ok()).unwrap_or(LOOK_AGAIN);

@@ -2,18 +2,19 @@
 //!
 //! It is asked when a scheduled time has come, before servers are touched, after every pause and before
 //! an automatic rollback. What was true at the request does not count: the accounts have to exist and
-//! be enabled, that of the approver too, and API tokens must not be revoked; policy decides by the present
-//! names of project and environment, within the scope of the token, and takes the second person that it takes
-//! now; and a lock stops the deployment unless its override is newer and whoever requested it may still lift
-//! the lock.
+//! be enabled, that of the approver too, and API tokens must not be revoked; groups must still be theirs;
+//! policy decides by the present names of project and environment, within the scope of the token, and takes
+//! the second person that it takes now; and a lock stops the deployment unless its override is newer and
+//! whoever requested it may still lift the lock.
 
+use super::groups::{self, Grouped};
 use super::shared::EngineParts;
 use crate::access::Access;
 use crate::domain::access::{AUTO, GUEST};
 use crate::domain::event::Author;
 use crate::domain::{
-    Action, Actor, Deployment, Environment, Error, Instant, Lock, PolicyLine, Project, Resource, Result,
-    UsedToken, if_found,
+    Action, Actor, Deployment, Environment, Error, Instant, Lock, PolicyLine, Project, Refusal, Resource,
+    Result, UsedToken, if_found,
 };
 use crate::store::{Store, environments, locks, projects, tokens, users};
 
@@ -119,26 +120,30 @@ async fn decide(
         return Ok(Permission::Refused(why.to_owned()));
     };
     let resource = Resource::Environment(project.name.to_string(), environment.name.to_string());
+    let Grouped { actor, lacks } = &groups::grouped(parts, actor, now).await?;
+    let because = |refusal: Box<Refusal>| Permission::Refused([refusal.sentence(), lacks.clone()].concat());
     let permit = match access.permit(actor, action, &resource, now) {
         Ok(permit) => permit,
-        Err(refusal) => return Ok(Permission::Refused(refusal.sentence())),
+        Err(refusal) => return Ok(because(refusal)),
     };
     // An automatic rollback is allowed with its deployment, and is not what the strategy and the
     // approval were for.
-    if action == deployment.kind.action() {
+    if action == deployment.kind.action() && !deployment.undoes {
         if deployment.strategy.is_some()
             && let Err(refusal) = access.permit(actor, Action::Configure, &resource, now)
         {
-            return Ok(Permission::Refused(refusal.sentence()));
+            return Ok(because(refusal));
         }
         if let Some(why) = approval_refusal(parts, deployment, &resource).await? {
             return Ok(Permission::Refused(why));
         }
         let approval = deployment.approval.as_ref();
-        if approval.is_some_and(|approval| approval.is_by(&actor.name)) {
+        let mut behind = [Some(&actor.name), actor.impersonator.as_ref()]
+            .into_iter()
+            .flatten();
+        if let Some(approver) = behind.find(|one| approval.is_some_and(|approval| approval.is_by(one))) {
             return Ok(Permission::Refused(format!(
-                "{} has approved it, so somebody else has to carry it on.",
-                actor.name
+                "{approver} has approved it, so somebody else has to carry it on."
             )));
         }
         if let Some(why) = second_refusal(access, deployment, permit.second()) {
@@ -174,8 +179,15 @@ async fn approval_refusal(
         return Ok(None);
     };
     let lapsed = |why: String| Some(format!("The approval by {name} no longer counts: {why}"));
-    if let Some(why) = account_refusal(&parts.store, name, *given_at).await? {
-        return Ok(lapsed(why));
+    for account in [name].into_iter().chain(&approval.impersonator) {
+        if let Some(why) = account_refusal(&parts.store, account, *given_at).await? {
+            return Ok(lapsed(why));
+        }
+    }
+    if let Some(account) = &approval.impersonator
+        && let Err(refusal) = may_impersonate(&parts.access, account, *given_at)
+    {
+        return Ok(lapsed(refusal.sentence()));
     }
     if let Some(used) = &approval.token
         && is_revoked(&parts.store, used).await?
@@ -228,15 +240,10 @@ async fn means_refusal(
             return Ok(Some(why));
         }
     }
-    if let Some(name) = &actor.impersonator {
-        let impersonator = Actor::user(name, Author::ENGINE);
-        let (action, everything) = (Action::Impersonate, Resource::Everything);
-        let asked = parts
-            .access
-            .permit(&impersonator, action, &everything, parts.clock.now());
-        if let Err(refusal) = asked {
-            return Ok(Some(refusal.sentence()));
-        }
+    if let Some(name) = &actor.impersonator
+        && let Err(refusal) = may_impersonate(&parts.access, name, parts.clock.now())
+    {
+        return Ok(Some(refusal.sentence()));
     }
     match &actor.token {
         Some(used) if is_revoked(&parts.store, used).await? => Ok(Some(format!(
@@ -245,6 +252,13 @@ async fn means_refusal(
         ))),
         _ => Ok(None),
     }
+}
+
+/// Whether the account `name` may act for others at an instant.
+fn may_impersonate(access: &Access, name: &str, at: Instant) -> Result<(), Box<Refusal>> {
+    let account = Actor::user(name, Author::ENGINE);
+    let asked = access.permit(&account, Action::Impersonate, &Resource::Everything, at);
+    asked.map(drop)
 }
 
 async fn is_revoked(store: &Store, used: &UsedToken) -> Result<bool> {

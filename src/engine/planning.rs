@@ -13,10 +13,11 @@ use futures_util::future::join_all;
 
 use self::answers::{Answers, Dispute, explained};
 use crate::balancer::{self, BalancerClient, State};
-use crate::domain::rollout::{Candidate, LeftAlone, Slot, Standing, plan};
+use crate::domain::rollout::{Candidate, LeftAlone, Planned, Slot, Standing, plan};
 use crate::domain::server::Member;
 use crate::domain::{
-    self, BalancerId, Cluster, Environment, EnvironmentId, Error, Plan, Result, Server, ServerId, Strategy,
+    self, BalancerId, Cluster, Environment, EnvironmentId, Error, Hop, Plan, Result, Server, ServerId,
+    Strategy,
 };
 use crate::store::{Reader, Store, balancers, clusters, deployments, servers};
 
@@ -101,11 +102,6 @@ impl Roster {
         })
     }
 
-    /// The strategy of a deployment: its own, or the environment's.
-    pub fn strategy(own: Option<Strategy>, environment: &Environment) -> Strategy {
-        own.unwrap_or(environment.options.rollout.strategy)
-    }
-
     /// A server of the environment.
     pub fn server(&self, id: ServerId) -> Option<&Server> {
         self.servers.get(&id)
@@ -115,6 +111,33 @@ impl Roster {
     pub fn is_balanced(&self, id: ServerId) -> bool {
         let mut behind = self.clusters.iter().filter(|cluster| cluster.balancer.is_some());
         behind.any(|cluster| cluster.members.iter().any(|member| member.server == id))
+    }
+
+    /// Where a server of a cluster is reached, with the jump hosts right before it, as a text to compare: an approval
+    /// is for these machines.
+    fn way_to(&self, server: &Server, cluster: &Cluster) -> String {
+        let place = |server: &Server| format!("[{}]:{}", server.address.to_ascii_lowercase(), server.port);
+        let via = match server.via.is_empty() {
+            true => &cluster.via,
+            false => &server.via,
+        };
+        let hop = |hop: &Hop| {
+            let at = self.servers.get(&hop.server).map(place).unwrap_or_default();
+            format!(" via {}@{at}", hop.user)
+        };
+        let hops: String = via.iter().map(hop).collect();
+        format!("{}{hops}", place(server))
+    }
+
+    /// Whether a server of `plan` is reached elsewhere than when the plan was made.
+    pub fn has_moved_since(&self, plan: &Plan) -> bool {
+        let is_moved = |planned: &Planned| {
+            let is_own = |cluster: &&Cluster| cluster.members.iter().any(|one| one.server == planned.server);
+            let now = self.server(planned.server).zip(self.clusters.iter().find(is_own));
+            let now = now.map(|(server, cluster)| self.way_to(server, cluster));
+            !planned.address.is_empty() && now.is_some_and(|now| now != planned.address)
+        };
+        plan.servers().any(is_moved)
     }
 
     /// The balancers of clusters with a server that is meant.
@@ -181,6 +204,7 @@ pub async fn prospect(
             candidates.push(Candidate {
                 server: server.id,
                 name: server.name.to_string(),
+                address: roster.way_to(server, cluster),
                 cluster: cluster.name.to_string(),
                 active: server.active,
                 meant: is_meant,
@@ -319,6 +343,6 @@ pub(super) fn at_present(
 /// The refusal of a deployment whose plan is no longer the one that was approved.
 pub fn changed_since_approval() -> Error {
     Error::conflict(
-        "The plan has changed since it was approved: other servers, another order, or other settings of the environment or project. Request it again.",
+        "The plan has changed since it was approved: other servers, another address of one, another order, or other settings of the environment or project. Request it again.",
     )
 }

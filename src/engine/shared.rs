@@ -42,6 +42,8 @@ pub struct Settings {
     pub log: LogLimits,
     /// Bytes that the tree of a deployment may have.
     pub tree_limit: u64,
+    /// How long groups count that a login told.
+    pub groups_max_age: Duration,
 }
 
 /// What the engine works with.

@@ -21,8 +21,8 @@ use super::steps::{reuse, script};
 use super::stop::{Stop, StopReason};
 use super::turn::WorkTurn;
 use crate::domain::{
-    Answer, Answered, Answerer, Chosen, DeploymentState, Error, ErrorKind, Pause, PauseReason, Plan, Result,
-    ServerId, StepKind,
+    Answer, Answered, Chosen, DeploymentState, Error, ErrorKind, Pause, PauseReason, Plan, Result, ServerId,
+    StepKind,
 };
 use crate::store::deployments;
 use crate::store::queue::Claimed;
@@ -178,14 +178,7 @@ async fn stop_here(
 
 /// For a rollout that something else than an answer stops.
 fn nobody(run: &Run) -> Answered {
-    Answered {
-        answer: Answer::Stop,
-        by: Answerer::Time,
-        at: run.now(),
-        groups: Vec::new(),
-        token: None,
-        takes_over: false,
-    }
+    Answered::by_time(Answer::Stop, run.now())
 }
 
 /// Whether only what stood in the way is answered: what to do about failed servers is not.

@@ -207,6 +207,7 @@ async fn fetch_lfs(part: &Ahead, survey: &Survey, cancel: &CancellationToken) ->
     let files = files.map(|(path, pointer)| (path.display().to_string(), pointer.clone()));
     let files = files.collect();
     let (named, cache) = (survey.lfs_url.as_deref(), Cache::of(&inner.path));
+    let cache = cache.keeping_free(inner.options.keep_free);
     lfs::fetch(&inner.remote(), named, files, &cache, &inner.options, cancel).await
 }
 

@@ -46,6 +46,16 @@ pub enum Error {
     /// The host refused after the login.
     #[error("The Git host answered: “{0}”")]
     Remote(String),
+    /// The host prints something else than Git's answer.
+    #[error(
+        "The Git host says “{0}” where Git's own answer should begin. Let the account there run git-upload-pack, and print nothing before it."
+    )]
+    Greeting(String),
+    /// The host closed the connection without a word.
+    #[error(
+        "The Git host closed the connection without an answer. Does the account there run git-upload-pack?"
+    )]
+    NoAnswer,
     /// TLS failed, or the connection broke off.
     #[error("{}", .0.with_setting("git.https_certificates"))]
     Https(#[from] http::Error),
@@ -222,6 +232,9 @@ pub enum Error {
         /// How many are taken.
         limit: usize,
     },
+    /// The disk of the mirror has too little room left.
+    #[error("Nothing more was fetched: {0}. Make room there.")]
+    NoRoom(String),
     /// A file here could not be written or read.
     #[error("“{path}” could not be written: {source}.")]
     Disk {
@@ -262,12 +275,13 @@ impl Error {
             Self::Unreachable { .. } | Self::HostKey(_) | Self::AuthRefused { .. } | Self::Remote(_) => {
                 ErrorKind::Unavailable
             }
-            Self::NoLogin { .. } => ErrorKind::Unavailable,
+            Self::NoLogin { .. } | Self::Greeting(_) | Self::NoAnswer => ErrorKind::Unavailable,
             Self::Unsupported { .. } => ErrorKind::Conflict,
             Self::NoRepository { .. } | Self::LocalAddress { .. } | Self::Unreadable { .. } => {
                 ErrorKind::Unavailable
             }
             Self::Timeout { .. } | Self::Disk { .. } | Self::Lfs { .. } => ErrorKind::Unavailable,
+            Self::NoRoom(_) => ErrorKind::Unavailable,
             Self::Https(_) | Self::Mirror(_) | Self::Fetch(_) => ErrorKind::Unavailable,
             Self::InSubmodule { cause, .. } => cause.kind(),
             Self::Internal(_) => ErrorKind::Internal,

@@ -1,13 +1,13 @@
 //! Bringing a mirror up to date, and asking a remote what it has.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use git2::{
-    AutotagOption, Direction, ErrorClass, FetchOptions, Oid, Reference, Remote, RemoteCallbacks,
+    AutotagOption, Direction, ErrorClass, ErrorCode, FetchOptions, Oid, Reference, Remote, RemoteCallbacks,
     RemoteRedirect, RemoteUpdateFlags, Repository,
 };
 use tokio::time::timeout;
@@ -21,6 +21,7 @@ use super::mirror::{Inner, Mirror, commit_id};
 use super::refs::REFS;
 use super::url::RemoteUrl;
 use crate::domain::{BranchName, CommitId};
+use crate::free_room::RoomWatch;
 
 /// What is mirrored: branches and tags, each moved wherever the remote has it now.
 const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
@@ -58,7 +59,8 @@ impl Mirror {
         let work = async {
             let alone = inner.writing.clone().lock_owned().await;
             let link = RemoteLink::open(&inner.remote(), &inner.options).await?;
-            let session = Session::new(&link, &stop, &inner.options);
+            let mut session = Session::new(&link, &stop, &inner.options);
+            session.room = Some(RefCell::new(RoomWatch::new(&inner.path, inner.options.keep_free)));
             let writer = inner.clone();
             let fetching = tokio::task::spawn_blocking(move || {
                 // Held until the thread is really done, even if nobody waits for it any more.
@@ -117,6 +119,7 @@ fn explain(error: Error, link: &RemoteLink) -> Error {
     }
     match (said.is_empty(), cause.class()) {
         (false, _) => Error::Remote(said),
+        (true, ErrorClass::Net) if cause.code() == ErrorCode::Eof => Error::NoAnswer,
         (true, ErrorClass::Http) => Error::Remote(escaped(cause.message())),
         // A remote may send words of its own, which libgit2 repeats.
         (true, _) if cause.message().contains(char::is_control) => Error::Remote(escaped(cause.message())),
@@ -148,6 +151,9 @@ struct Session {
     /// Whether it would have brought more bytes, or more objects than [`OBJECTS`].
     is_over: Cell<bool>,
     has_too_many: Cell<bool>,
+    /// The room where it brings them.
+    room: Option<RefCell<RoomWatch>>,
+    is_short: Cell<bool>,
 }
 
 impl Session {
@@ -159,6 +165,8 @@ impl Session {
             limit: options.pack_limit,
             is_over: Cell::new(false),
             has_too_many: Cell::new(false),
+            room: None,
+            is_short: Cell::new(false),
         }
     }
 
@@ -166,7 +174,10 @@ impl Session {
     fn goes_on(&self, objects: usize, received: usize) -> bool {
         self.is_over.set(received as u64 > self.limit);
         self.has_too_many.set(objects > OBJECTS);
-        !self.is_over.get() && !self.has_too_many.get() && !self.stop.is_cancelled()
+        let room = self.room.as_ref();
+        self.is_short
+            .set(room.is_some_and(|room| room.borrow_mut().is_short()));
+        !self.is_over.get() && !self.has_too_many.get() && !self.is_short.get() && !self.stop.is_cancelled()
     }
 }
 
@@ -186,6 +197,9 @@ fn fetch_into(inner: &Inner, session: &Session) -> Result<usize> {
     let wanted: Vec<Tip> = wanted.map(|head| (head.name().to_owned(), head.oid())).collect();
     let goes_on = |objects, bytes| session.goes_on(objects, bytes);
     let stopped = |error| session.stopped().unwrap_or(error);
+    if !goes_on(0, 0) {
+        return Err(stopped(Error::Cancelled));
+    }
     if let Some(objects) = &session.objects {
         copy_missing(&repository, objects, &wanted, &goes_on).map_err(stopped)?;
     }
@@ -213,6 +227,11 @@ impl Session {
         }
         if self.has_too_many.get() {
             return Some(Error::TooManyObjects { limit: OBJECTS });
+        }
+        if self.is_short.get()
+            && let Some(room) = &self.room
+        {
+            return Some(Error::NoRoom(room.borrow().why()));
         }
         let is_over = self.is_over.get();
         is_over.then_some(Error::PackTooLarge { limit: self.limit })

@@ -173,6 +173,18 @@ fn special(shared: &Path) -> Option<Error> {
         return Some(refs::shallow());
     }
     let config = git2::Config::open(&shared.join("config")).ok()?;
+    if is_partial(&config) {
+        return Some(refs::partial());
+    }
     let format = config.get_string("extensions.objectformat").ok()?;
     (format.to_lowercase() == "sha256").then(refs::sha256)
+}
+
+/// Whether a remote of it promises objects that are not there.
+fn is_partial(config: &git2::Config) -> bool {
+    let mut promisors = match config.entries(Some("remote\\..*\\.promisor")) {
+        Ok(entries) => entries,
+        Err(_) => return false,
+    };
+    promisors.next().is_some_and(|entry| entry.is_ok())
 }

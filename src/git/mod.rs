@@ -124,6 +124,8 @@ pub struct GitOptions {
     pub lfs_object_limit: u64,
     /// How many bytes a project's files in Git LFS may have, together and on this host.
     pub lfs_project_limit: u64,
+    /// How many bytes stay free on the disk of the mirrors.
+    pub keep_free: u64,
 }
 
 impl Default for GitOptions {
@@ -142,6 +144,7 @@ impl Default for GitOptions {
             pack_limit: PACK_LIMIT,
             lfs_object_limit: LFS_OBJECT_LIMIT,
             lfs_project_limit: LFS_PROJECT_LIMIT,
+            keep_free: 0,
         }
     }
 }

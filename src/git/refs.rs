@@ -8,6 +8,9 @@ pub(super) const REFS: usize = 100_000;
 /// Bytes in which a remote lists them: libgit2 holds all of it in memory.
 pub(super) const REFS_BYTES: usize = 64 * 1024 * 1024;
 
+/// Of what a host says instead of a list, in characters.
+const SAID_CHARS: usize = 200;
+
 /// After a space or NUL, which no name of a branch has.
 const SHA256: [&[u8]; 2] = [b" object-format=sha256", b"\0object-format=sha256"];
 /// A line of its own, with a commit; the capability of that name has no length before it.
@@ -25,6 +28,9 @@ pub(super) struct ListOfRefs {
 impl ListOfRefs {
     /// Takes the next piece; why libgit2 cannot fetch from the repository, if the list says so by now.
     pub(super) fn take(&mut self, piece: &[u8]) -> Option<Error> {
+        if self.length == 0 && !is_length(piece) {
+            return Some(Error::Greeting(first_words(piece)));
+        }
         self.length += piece.len();
         if self.length > REFS_BYTES {
             return Some(Error::TooManyRefs { limit: REFS });
@@ -36,6 +42,29 @@ impl ListOfRefs {
             return Some(sha256());
         }
         says(SHALLOW).then(shallow)
+    }
+}
+
+/// Whether a list can begin so: with the length of its first line.
+fn is_length(piece: &[u8]) -> bool {
+    piece.iter().take(4).all(u8::is_ascii_hexdigit)
+}
+
+/// The first line of what a host says instead.
+fn first_words(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let line = said.trim().lines().next().unwrap_or_default();
+    line.chars()
+        .take(SAID_CHARS)
+        .flat_map(char::escape_debug)
+        .collect()
+}
+
+/// As a repository is that was cloned with a filter.
+pub(super) fn partial() -> Error {
+    Error::Unsupported {
+        what: "is a partial clone, without all of its files",
+        advice: "Name the repository that it was cloned from.",
     }
 }
 

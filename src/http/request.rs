@@ -69,6 +69,13 @@ impl Request {
         self.header("content-type", "application/json")
     }
 
+    /// Sends `body` as it is.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
     /// Sets the `Host` header; by default it is the host the request goes to.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {

@@ -44,6 +44,9 @@ pub struct AuditFilter {
     pub outcome: Option<Outcome>,
     /// About none of these resources.
     pub hidden: Vec<String>,
+    /// The names of events whose details [`Self::text`] is not looked for in, as they may name what the reader
+    /// may not know.
+    pub covered: Vec<String>,
     /// At this instant or later.
     pub from: Option<Instant>,
     /// Before this instant.

@@ -15,7 +15,8 @@
 //! Reading order: [`projects`], [`environments`], [`servers`], [`clusters`], [`balancers`] are
 //! the inventory; [`deployments`], [`steps`], [`log`], [`releases`] what happened; [`queue`] is
 //! how workers share the work, [`jobs`] how instances share theirs; [`observations`] and [`leftovers`]
-//! what was seen on servers; [`users`], [`second_factors`], [`tokens`] and [`sessions`] the people; [`audit`] and [`locks`] the rest.
+//! what was seen on servers; [`users`], [`identities`], [`second_factors`], [`tokens`] and [`sessions`] the people;
+//! [`audit`] and [`locks`] the rest.
 //! Secrets are sealed (`seal`) with a key that is kept elsewhere; [`sealing`] knows which. `backend` is
 //! the one file that knows which database it talks to.
 
@@ -38,6 +39,7 @@ pub mod clusters;
 pub mod deployments;
 pub mod environments;
 pub mod hops;
+pub mod identities;
 pub mod jobs;
 pub mod leftovers;
 pub mod locks;

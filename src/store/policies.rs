@@ -73,6 +73,31 @@ pub async fn uses(on: &impl Reader, most: u64) -> Result<Vec<PolicyUse>> {
     Ok(rows.into_iter().map(used).collect())
 }
 
+/// The uses that began after `from` and before `until`, oldest first, after the one that was in force at `from`
+/// where one is known.
+pub async fn uses_within(
+    on: &impl Reader,
+    (from, until): (Instant, Instant),
+    most: u64,
+) -> Result<Vec<PolicyUse>> {
+    let before = policy_uses::Entity::find()
+        .filter(policy_uses::Column::SinceAt.lte(micros(from)))
+        .order_by_desc(policy_uses::Column::SinceAt)
+        .order_by_desc(policy_uses::Column::Id)
+        .limit(1)
+        .all(on.db())
+        .await?;
+    let within = policy_uses::Entity::find()
+        .filter(policy_uses::Column::SinceAt.gt(micros(from)))
+        .filter(policy_uses::Column::SinceAt.lt(micros(until)))
+        .order_by_asc(policy_uses::Column::SinceAt)
+        .order_by_asc(policy_uses::Column::Id)
+        .limit(most)
+        .all(on.db())
+        .await?;
+    Ok(before.into_iter().chain(within).map(used).collect())
+}
+
 /// The uses of one policy, oldest first.
 pub async fn uses_of(on: &impl Reader, digest: &str, most: u64) -> Result<Vec<PolicyUse>> {
     let rows = policy_uses::Entity::find()

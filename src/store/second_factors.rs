@@ -26,6 +26,17 @@ pub async fn confirmed_at(on: &impl Reader, user: UserId) -> Result<Option<Insta
     Ok(row.and_then(|row| row.confirmed_at).map(instant))
 }
 
+/// The accounts whose second factor counts, each with the time since when.
+pub async fn confirmed(on: &impl Reader) -> Result<Vec<(UserId, Instant)>> {
+    let rows = Entity::find()
+        .filter(Column::ConfirmedAt.is_not_null())
+        .order_by_asc(Column::UserId)
+        .all(on.db())
+        .await?;
+    let since = |row: Model| Some((UserId(row.user_id), instant(row.confirmed_at?)));
+    Ok(rows.into_iter().filter_map(since).collect())
+}
+
 /// Replaces the second factor of an account by one that has to be confirmed.
 pub async fn begin(change: &Change, user: UserId, secret: &str) -> Result<()> {
     delete(change, user).await?;

@@ -44,6 +44,16 @@ pub async fn by_id(on: &impl Reader, id: TokenId) -> Result<ApiToken> {
     )
 }
 
+/// All tokens, oldest first, each with the digest of its secret.
+pub async fn with_digests(on: &impl Reader) -> Result<Vec<(ApiToken, String)>> {
+    let rows = Entity::find().order_by_asc(Column::Id).all(on.db()).await?;
+    let both = |row: Model| {
+        let digest = row.hash.clone();
+        Ok((from_row(row)?, digest))
+    };
+    rows.into_iter().map(both).collect()
+}
+
 /// The newest `limit` tokens of an account, those that can no longer be used too.
 pub async fn of_user(on: &impl Reader, user: UserId, limit: u64) -> Result<Vec<ApiToken>> {
     let rows = Entity::find()

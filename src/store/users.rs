@@ -5,11 +5,12 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::columns::{checked, instant, key, micros};
+use super::entities::retired_names;
 use super::entities::users::{ActiveModel, Column, Entity, Model};
 use super::error::unless_taken;
 use super::{Change, Reader};
 use crate::domain::user::GivenPassword;
-use crate::domain::{Error, Instant, Result, User, UserId};
+use crate::domain::{Error, Instant, Name, Result, User, UserId};
 
 /// All users, by name.
 pub async fn list(on: &impl Reader) -> Result<Vec<User>> {
@@ -116,11 +117,27 @@ pub async fn logged_in(change: &Change, id: UserId, now: Instant) -> Result<()> 
     Ok(())
 }
 
-/// Deletes a user. What they did stays in the history under their name.
+/// Deletes a user, and remembers the name. What they did stays in the history under their name.
 pub async fn delete(change: &Change, id: UserId) -> Result<()> {
-    by_id(change, id).await?;
+    let user = by_id(change, id).await?;
     Entity::delete_by_id(id.0).exec(change.connection()).await?;
+    if !is_retired(change, &user.name).await? {
+        let row = retired_names::ActiveModel {
+            id: NotSet,
+            name_key: Set(key(user.name.as_str())),
+        };
+        row.insert(change.connection()).await?;
+    }
     Ok(())
+}
+
+/// Whether an account had the name that was deleted.
+pub async fn is_retired(on: &impl Reader, name: &Name) -> Result<bool> {
+    let found = retired_names::Entity::find()
+        .filter(retired_names::Column::NameKey.eq(key(name.as_str())))
+        .one(on.db())
+        .await?;
+    Ok(found.is_some())
 }
 
 async fn row_by_name(on: &impl Reader, name: &str) -> Result<Model> {

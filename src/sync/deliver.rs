@@ -281,6 +281,7 @@ impl TreeSource {
             &staging,
             gzip,
             &data,
+            layout.rules.readers.as_deref().unwrap_or_default(),
         ];
         let stdin = pack.stdin().await?;
         let beside = match layout.method {
@@ -324,8 +325,11 @@ impl TreeSource {
             .map_or("", |(parent, _)| parent);
         let (staging, data) = (staging(delivery), self.data(delivery, start));
         let stored = layout.stored_words();
+        let readers = layout.rules.readers.as_deref().unwrap_or_default();
+        let method = layout.method.as_str();
         let mut args = vec![
-            root, &staging, base, &goal, &kept, &above, &names, &during, &after, &data, beside,
+            root, &staging, base, &goal, &kept, &above, &names, &during, &after, &data, beside, readers,
+            method,
         ];
         args.extend(stored.iter().map(String::as_str));
         let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();

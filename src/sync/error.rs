@@ -42,7 +42,7 @@ pub enum Error {
     Cancelled,
     /// What is to be sent cannot be kept on this host.
     #[error(
-        "The files to send could not be packed on the deployer's host: {0}. Is its disk full? Nothing was changed on the server."
+        "The files to send could not be packed on the deployer's host: {0}. See to its disk. Nothing was changed on the server."
     )]
     Spool(#[source] io::Error),
     /// A bug of ours.
@@ -100,6 +100,14 @@ pub enum Trouble {
     /// The remote user may not write there.
     #[error("The deploy user may not do this on the server ({detail}). Let it own the target directory.")]
     NoPermission {
+        /// What the tool said.
+        detail: String,
+    },
+    /// The group that the tree should belong to is unknown there, or the remote user is no member of it.
+    #[error(
+        "The deploy user cannot give files to the group that alone may read them ({detail}). Make the user a member of that group on the server, or correct the group in the environment."
+    )]
+    Group {
         /// What the tool said.
         detail: String,
     },
@@ -276,6 +284,9 @@ impl Trouble {
         };
         if word == "apart" {
             return Self::Apart { command: detail };
+        }
+        if word == "group" {
+            return Self::Group { detail };
         }
         // Tar reports a full disk as “Wrote only”.
         if let Some(detail) = says(&["No space left on device", "Disk quota exceeded", "Wrote only"]) {

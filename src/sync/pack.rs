@@ -25,6 +25,7 @@ use super::local_path;
 use super::manifest::{Manifest, TreeEntry};
 use super::rules::{Ownership, Rules};
 use crate::domain::SyncMethod;
+use crate::free_room::{RoomWatch, RoomWriter};
 use crate::ssh::Stdin;
 
 /// Packs with less content than this stay in memory: a few of them are nothing, and most
@@ -81,6 +82,8 @@ pub struct Packing<'a> {
     pub method: SyncMethod,
     /// Whether the server can unpack gzip.
     pub may_gzip: bool,
+    /// How many bytes stay free on the disk of the file.
+    pub keep_free: u64,
     /// Ends it, also in the middle of a file.
     pub cancel: &'a CancellationToken,
 }
@@ -115,7 +118,8 @@ impl Packing<'_> {
             (Body::Memory(bytes.into()), length, packed)
         } else {
             let file = tempfile::NamedTempFile::new_in(self.spool).map_err(Error::Spool)?;
-            let mut writer = BufWriter::with_capacity(BUFFER, file.as_file());
+            let watched = RoomWriter::new(file.as_file(), RoomWatch::new(self.spool, self.keep_free));
+            let mut writer = BufWriter::with_capacity(BUFFER, watched);
             let packed = self.write(&lists, gzip, &mut writer)?;
             drop(writer);
             let length = file.as_file().metadata().map_err(Error::Spool)?.len();

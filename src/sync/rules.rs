@@ -5,9 +5,8 @@
 //! for every path, or the digests of equal trees would differ; that is why the pattern language
 //! is small: `*` and `?` within a name, `**` for any number of whole names.
 //!
-//! Directories above a kept path are a special case: the server may need them for the kept path
-//! alone, so whether they exist says nothing about a release. They are created when the tree has
-//! them, but never counted in a digest.
+//! Directories above a kept path are a special case: the server may need them for the kept path alone, so whether
+//! they exist says nothing about a release. They are created when the tree has them, but never counted in a digest.
 
 use std::collections::BTreeSet;
 
@@ -44,6 +43,8 @@ pub enum Ownership {
 pub struct Rules {
     kept: Vec<Pattern>,
     stored: Vec<Stored>,
+    /// The group that alone may read the tree.
+    pub(super) readers: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,7 @@ impl Rules {
     /// characters, or is shared and has wildcards, lies inside another shared one or is ours.
     pub fn new(options: &EnvironmentOptions, method: SyncMethod) -> Result<Self, Error> {
         let mut rules = Self::default();
+        rules.readers.clone_from(&options.readers);
         let mut stored: Vec<Stored> = Vec::new();
         for text in &options.shared {
             let pattern = Pattern::parse(text)?;

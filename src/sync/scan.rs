@@ -25,6 +25,8 @@ use crate::domain::Instant;
 
 /// Permission bits that are deployed; set-user-id and the like are not.
 const MODE_BITS: u32 = 0o777;
+/// Those of a tree that one group alone may read.
+const BITS_FOR_GROUP: u32 = 0o770;
 /// Added to every directory: one that its owner cannot enter or write could not be deployed over.
 const OWN_DIRECTORY: u32 = 0o700;
 /// The largest pointer of Git LFS, by its specification.
@@ -116,7 +118,7 @@ impl Scan {
                     self.check_above_stored(&path)?;
                 }
                 let data = child.metadata().map_err(|e| Error::tree(&path, e))?;
-                match entry(&child, &path, &data, verdict)? {
+                match entry(&child, &path, &data, (verdict, self.bits()))? {
                     Some(entry) => {
                         if kind.is_dir() {
                             directories.push(path.clone());
@@ -127,7 +129,7 @@ impl Scan {
                         bytes = bytes.saturating_add(data.len());
                         files.push(File {
                             path,
-                            mode: data.permissions().mode() & MODE_BITS,
+                            mode: data.permissions().mode() & self.bits(),
                             size: data.len(),
                         });
                     }
@@ -154,6 +156,13 @@ impl Scan {
                 );
                 Err(Error::tree(path, io::Error::other(why)))
             }
+        }
+    }
+
+    fn bits(&self) -> u32 {
+        match self.rules.readers {
+            Some(_) => BITS_FOR_GROUP,
+            None => MODE_BITS,
         }
     }
 
@@ -185,12 +194,12 @@ fn entry(
     child: &fs::DirEntry,
     path: &Path,
     data: &fs::Metadata,
-    verdict: Ownership,
+    (verdict, bits): (Ownership, u32),
 ) -> Result<Option<TreeEntry>, Error> {
     let kind = data.file_type();
     if kind.is_dir() {
         return Ok(Some(TreeEntry::Directory {
-            mode: data.permissions().mode() & MODE_BITS | OWN_DIRECTORY,
+            mode: data.permissions().mode() & bits | OWN_DIRECTORY,
             counted: verdict == Ownership::Ours,
         }));
     }

@@ -35,6 +35,7 @@ pub struct TreeSource {
     pub(super) goal: Arc<Manifest>,
     known: KnownTrees,
     consumed: Vec<Path>,
+    keep_free: u64,
     claims: Mutex<HashMap<Digest, Once<SeenTree>>>,
     prepared: Mutex<Packs>,
 }
@@ -90,6 +91,7 @@ impl TreeSource {
             goal: manifest,
             known,
             consumed: Vec::new(),
+            keep_free: 0,
             claims: Mutex::default(),
             prepared: Mutex::default(),
         }
@@ -100,6 +102,13 @@ impl TreeSource {
     #[must_use]
     pub fn consumed(mut self, paths: impl IntoIterator<Item = impl Into<Path>>) -> Self {
         self.consumed = paths.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With so many bytes that stay free on this host's disk, whatever is packed.
+    #[must_use]
+    pub fn keeping_free(mut self, bytes: u64) -> Self {
+        self.keep_free = bytes;
         self
     }
 
@@ -226,6 +235,7 @@ impl TreeSource {
         let (goal, root) = (Arc::clone(&self.goal), self.root.clone());
         let listing = Arc::clone(&start.listing);
         let (rules, method) = (layout.rules.clone(), layout.method);
+        let keep_free = self.keep_free;
         let cancel = cancel.child_token();
         let _stop_when_dropped = cancel.clone().drop_guard();
         let build = move || {
@@ -238,6 +248,7 @@ impl TreeSource {
                 rules: &rules,
                 method,
                 may_gzip,
+                keep_free,
                 cancel: &cancel,
             };
             let pack = packing.build()?;

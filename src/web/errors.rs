@@ -16,6 +16,7 @@ use serde_json::json;
 use super::frame::{Frame, Section, go_to, html};
 use super::urls;
 use super::visitor::Visitor;
+use crate::app::whom_to_ask;
 use crate::domain::{self, Action, DeploymentId, Error, ErrorKind, Refusal, Resource};
 
 impl ResponseError for Error {
@@ -146,6 +147,8 @@ struct ErrorPage<'a> {
     refusal: Option<&'a Refusal>,
     /// Whether administrators alone may do it.
     administrators_only: bool,
+    /// Some who may do it; empty where the visitor may not know any.
+    ask: &'a [String],
     /// Where to log in; empty when that would not help.
     login: String,
     /// The deployment that a button was about.
@@ -159,6 +162,8 @@ struct ErrorPage<'a> {
 struct ErrorToast<'a> {
     title: &'static str,
     message: &'a str,
+    /// Whom to ask, as a sentence; may be empty.
+    ask: String,
     request_id: Option<&'a str>,
 }
 
@@ -166,16 +171,17 @@ struct ErrorToast<'a> {
 pub(super) async fn respond(error: poem::Error, visitor: &Visitor) -> Response {
     let trouble = Trouble::of(error, visitor.path());
     trouble.log();
+    let ask = whom_to_ask(&trouble.error, visitor).await;
     let wants_page = !visitor.wants_json() && !visitor.wants_fragment();
     if trouble.error.kind() == ErrorKind::Unauthenticated && wants_page && !visitor.has_authorization() {
         return go_to(&urls::login_then(visitor.return_path()));
     }
     let mut response = if visitor.wants_json() {
-        as_json(&trouble, visitor)
+        as_json(&trouble, &ask, visitor)
     } else if visitor.wants_fragment() {
-        as_toast(&trouble, visitor)
+        as_toast(&trouble, &ask, visitor)
     } else {
-        as_page(&trouble, visitor).await
+        as_page(&trouble, &ask, visitor).await
     };
     response.set_status(trouble.status);
     if trouble.status == StatusCode::UNAUTHORIZED && visitor.has_authorization() {
@@ -187,6 +193,17 @@ pub(super) async fn respond(error: poem::Error, visitor: &Visitor) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
     response
+}
+
+/// Some who may do what policy refused. Whatever keeps that from being known keeps no answer back.
+async fn whom_to_ask(error: &Error, visitor: &Visitor) -> Vec<String> {
+    match error.refusal() {
+        Some(refusal) => {
+            let asked = whom_to_ask::whom_to_ask(visitor.app(), refusal).await;
+            asked.unwrap_or_default()
+        }
+        None => Vec::new(),
+    }
 }
 
 /// The deployment that the buttons at `path` are about.
@@ -204,7 +221,7 @@ fn plain(error: &Error) -> Response {
     error.message().to_owned().into_response()
 }
 
-async fn as_page(trouble: &Trouble, visitor: &Visitor) -> Response {
+async fn as_page(trouble: &Trouble, ask: &[String], visitor: &Visitor) -> Response {
     let asks_for_login = visitor.actor().is_guest() && trouble.may_be_hidden;
     let (title, icon, message) = match asks_for_login {
         true => ("Please log in", "lock", "Log in to see this page."),
@@ -222,6 +239,7 @@ async fn as_page(trouble: &Trouble, visitor: &Visitor) -> Response {
         message,
         administrators_only: trouble.error.refusal().is_some_and(is_for_administrators),
         refusal: trouble.error.refusal(),
+        ask,
         login: if visitor.actor().is_guest() && trouble.may_be_seen_after_login() {
             urls::login_then(visitor.return_path())
         } else {
@@ -233,10 +251,11 @@ async fn as_page(trouble: &Trouble, visitor: &Visitor) -> Response {
     html(&page).unwrap_or_else(|error| plain(&error))
 }
 
-fn as_toast(trouble: &Trouble, visitor: &Visitor) -> Response {
+fn as_toast(trouble: &Trouble, ask: &[String], visitor: &Visitor) -> Response {
     let toast = ErrorToast {
         title: trouble.title(),
         message: trouble.error.message(),
+        ask: whom_to_ask::in_words(ask),
         request_id: trouble.status.is_server_error().then_some(visitor.request_id()),
     };
     let mut response = html(&toast).unwrap_or_else(|error| plain(&error));
@@ -246,7 +265,7 @@ fn as_toast(trouble: &Trouble, visitor: &Visitor) -> Response {
     response
 }
 
-fn as_json(trouble: &Trouble, visitor: &Visitor) -> Response {
+fn as_json(trouble: &Trouble, ask: &[String], visitor: &Visitor) -> Response {
     let error = &trouble.error;
     let fields: Vec<_> = error
         .field_errors()
@@ -261,6 +280,7 @@ fn as_json(trouble: &Trouble, visitor: &Visitor) -> Response {
             "environment": refusal.resource.environment(),
             "line": refusal.line.as_ref().map(ToString::to_string),
             "next_allowed": refusal.next_allowed,
+            "ask": ask,
         })
     });
     let body = json!({

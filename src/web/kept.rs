@@ -15,6 +15,8 @@ use super::frame::{Frame, Section, html};
 use super::urls;
 use super::visitor::Visitor;
 use crate::app::accounts::{self, FirstAccount};
+use crate::app::outside::at_provider;
+use crate::app::outside::oidc::OidcChoice;
 use crate::domain::Result;
 
 /// The fields whose content is a secret.
@@ -101,6 +103,10 @@ pub struct LoginPage {
     pub name: String,
     pub next: String,
     pub left: bool,
+    /// The OpenID provider where a session goes on after the logout.
+    pub still_at: Option<OidcChoice>,
+    /// The OpenID providers where one can log in.
+    pub providers: Vec<OidcChoice>,
     /// The form that waits for the login.
     pub kept: Option<KeptForm>,
     /// How to make the first account, while there is none.
@@ -119,6 +125,8 @@ impl LoginPage {
             name: String::new(),
             next: next.to_owned(),
             left: false,
+            still_at: None,
+            providers: at_provider::choices(visitor.app()),
             kept: None,
             first_account: accounts::first_account(visitor.app()).await?,
             complaints: Complaints::default(),

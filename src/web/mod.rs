@@ -41,7 +41,7 @@
 //!
 //! **Without JavaScript** everything works: `static/app.js` and htmx only spare reloads.
 //! **Without inline anything**: the content security policy forbids scripts and styles in
-//! templates; a width that depends on a number is a `<progress>` or a `<meter>`.
+//! templates; a width that depends on a number is a `<progress>`, a `<meter>`, or an attribute inside an `<svg>`.
 //!
 //! **Look.** Tabler's style sheet below, `static/app.css` above it; its head lists the
 //! vocabulary.
@@ -52,6 +52,7 @@ mod cookies;
 pub mod csrf;
 pub mod errors;
 pub mod escape;
+mod feed_secret;
 pub mod flash;
 pub mod format;
 pub mod forms;
@@ -60,6 +61,7 @@ pub mod gate;
 pub mod kept;
 pub mod labels;
 mod live;
+mod login_proxy;
 pub mod look;
 mod pages;
 pub mod principal;
@@ -74,6 +76,7 @@ pub mod trail;
 pub mod urls;
 mod views;
 pub mod visitor;
+pub mod zone;
 
 pub use self::routes::{entries, routes, serve};
 pub use self::settings::Settings;

@@ -2,19 +2,23 @@
 //!
 //! The gate makes one [`Principal`] for each request, before anything else looks at it. A request
 //! proves its sender in one way only: if it has an `Authorization` header, that is an API token or the
-//! request is refused, and cookies are ignored.
+//! request is refused, and cookies are ignored; else, what the login proxy says, where there is one; else the
+//! cookie of a session. The calendar feed alone takes a token in its address.
 
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 use poem::Request;
-use poem::http::{HeaderMap, header};
+use poem::http::{HeaderMap, Method, header};
 use tower_sessions::Session;
 
-use super::session;
+use super::login_proxy::{self, NamedByProxy, only};
+use super::session::{self, SeenFrom};
 use super::settings::Settings;
 use super::site::Site;
-use crate::app::logins;
+use super::{cookies, feed_secret};
+use crate::app::logins::{self, Logins};
+use crate::app::outside::{self, OutsideAccount};
 use crate::app::tokens::{self, TokenHolder};
 use crate::config::Network;
 use crate::domain::user::User;
@@ -37,9 +41,15 @@ pub enum Proof {
         user: Box<User>,
         /// Whether a second factor was asked for, or was set up since.
         second_factor: bool,
+        /// What said who this is, where their password did not.
+        provider: Option<String>,
+        /// When the session ends, where the login said so.
+        until: Option<Instant>,
         /// The secret behind the tokens of this session's forms.
         form_secret: String,
     },
+    /// A proxy in front, which adds this to whatever a browser sends.
+    Proxy(Box<OutsideAccount>),
     /// An API token. No browser sends one by itself.
     Token(Box<TokenHolder>),
 }
@@ -77,8 +87,41 @@ impl Principal {
                 "X-Impersonate-Username needs an API token in the Authorization header. Nothing was done.",
             ));
         }
-        let known = of_session(site, session, &address, now).await?;
+        if let Some(secret) = feed_secret::named(request) {
+            let holder = site.tokens.holder(&site.app, &secret, (&address, None)).await?;
+            // An address is kept by calendar programs and logged by proxies.
+            if !holder.only_views() {
+                return Err(Error::new(
+                    ErrorKind::Forbidden,
+                    "The address of a calendar takes an API token whose scope is the action “view” alone.",
+                ));
+            }
+            return Ok(Self::by_token(holder));
+        }
+        if let Some(proxy) = &site.settings.login_proxy
+            && let Some(named) = login_proxy::named(proxy, request)?
+        {
+            return Self::by_proxy(site, named, &address).await;
+        }
+        let mut known = of_session(site, session, &address, now).await?;
+        if known.is_none() && enter_by_cookie(site, request, session, (&address, now)).await? {
+            known = of_session(site, session, &address, now).await?;
+        }
         Ok(known.unwrap_or_else(|| Self::guest(&address)))
+    }
+
+    async fn by_proxy(site: &Site, named: NamedByProxy, address: &str) -> Result<Self> {
+        let login = named.into_login(&site.app.config().login_proxy.groups);
+        let known = outside::account(&site.app, &login, address).await?;
+        let actor = Actor {
+            groups: login.groups,
+            ..Actor::user(known.user.name.as_str(), address)
+        };
+        outside::note_request(&site.app, &actor, &known).await?;
+        Ok(Self {
+            actor,
+            proof: Proof::Proxy(Box::new(known)),
+        })
     }
 
     fn by_token(holder: TokenHolder) -> Self {
@@ -106,14 +149,37 @@ impl Principal {
     pub fn user(&self) -> Option<&User> {
         match &self.proof {
             Proof::Session { user, .. } => Some(user),
+            Proof::Proxy(known) => Some(&known.user),
             Proof::Token(holder) => Some(&holder.user),
             Proof::Guest => None,
         }
     }
 
-    /// Whether somebody logged in: some of what an account does to itself takes that.
+    /// Whether it is by a session.
     pub fn is_session(&self) -> bool {
         matches!(self.proof, Proof::Session { .. })
+    }
+
+    /// Whether somebody sits at a browser: some of what an account does to itself takes that.
+    pub fn is_person(&self) -> bool {
+        matches!(self.proof, Proof::Session { .. } | Proof::Proxy(_))
+    }
+
+    /// What said who this is, as the store writes it; `None` where a password or a token did.
+    pub fn provider(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Session { provider, .. } => provider.as_deref(),
+            Proof::Proxy(known) => Some(known.identity.provider.as_str()),
+            Proof::Guest | Proof::Token(_) => None,
+        }
+    }
+
+    /// When the session ends, where the login said so.
+    pub fn until(&self) -> Option<Instant> {
+        match self.proof {
+            Proof::Session { until, .. } => until,
+            Proof::Guest | Proof::Token(_) | Proof::Proxy(_) => None,
+        }
     }
 
     /// Whether the session was opened with a second factor, or one was set up in it.
@@ -125,7 +191,7 @@ impl Principal {
     pub fn form_secret(&self) -> Option<&str> {
         match &self.proof {
             Proof::Session { form_secret, .. } => Some(form_secret),
-            Proof::Guest | Proof::Token(_) => None,
+            Proof::Guest | Proof::Token(_) | Proof::Proxy(_) => None,
         }
     }
 
@@ -134,7 +200,7 @@ impl Principal {
     /// in to the attacker's account.
     pub fn needs_form_token(&self) -> bool {
         match &self.proof {
-            Proof::Guest | Proof::Session { .. } => true,
+            Proof::Guest | Proof::Session { .. } | Proof::Proxy(_) => true,
             Proof::Token(_) => false,
         }
     }
@@ -144,6 +210,9 @@ impl Principal {
     pub async fn still_stands(&self, site: &Site, session: &Session) -> bool {
         let user = match &self.proof {
             Proof::Guest => return true,
+            Proof::Proxy(known) => {
+                return outside::still_stands(&site.app, known).await.unwrap_or(true);
+            }
             Proof::Token(holder) => return tokens::still_stands(&site.app, holder).await.unwrap_or(true),
             Proof::Session { user, .. } => user,
         };
@@ -179,9 +248,29 @@ async fn of_session(
         proof: Proof::Session {
             user: Box::new(user),
             second_factor: signed_in.second_factor,
+            provider: signed_in.provider,
+            until: signed_in.until,
             form_secret: signed_in.csrf,
         },
     }))
+}
+
+/// Logs in whoever asks for a page with the cookie of another system that the login plugin knows.
+async fn enter_by_cookie(
+    site: &Site,
+    request: &Request,
+    session: &Session,
+    (address, now): (&str, Instant),
+) -> Result<bool> {
+    let cookie = Logins::foreign_cookie(&site.app).and_then(|name| cookies::read(request.headers(), name));
+    let Some(cookie) = cookie.filter(|_| request.method() == Method::GET) else {
+        return Ok(false);
+    };
+    let Some(entered) = site.logins.by_cookie(&site.app, cookie, address, now).await? else {
+        return Ok(false);
+    };
+    session::sign_in(session, &entered, SeenFrom::of(request.headers(), address, now)).await?;
+    Ok(true)
 }
 
 /// Whether a request has an `Authorization` header.
@@ -206,15 +295,6 @@ fn for_account(headers: &HeaderMap) -> Result<Option<&str>> {
         (true, None) => Err(Error::invalid(
             "X-Impersonate-Username has to be there once and name one account. Nothing was done.",
         )),
-    }
-}
-
-/// The value of the header `name`, if there is just one and it is plain text.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut all = headers.get_all(name).iter();
-    match (all.next(), all.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        _ => None,
     }
 }
 

@@ -10,8 +10,8 @@ use super::connections::Guarded;
 use super::gate::Gated;
 use super::live::Live;
 use super::pages::{
-    self, activity, deployment, diff, environment, health, history, login, overview, preferences, profile,
-    project, search, second_factor, sessions, tokens,
+    self, activity, deployment, diff, environment, health, history, login, login_with, overview, preferences,
+    profile, project, search, second_factor, sessions, tokens,
 };
 use super::site::Site;
 use super::table::{RouteEntry, Table, get, post};
@@ -24,7 +24,10 @@ fn table() -> Table {
     let routes = own_account(Table::default())
         .at("/static/*path", get(assets::serve))
         .at(urls::login(), get(login::show).post(login::log_in))
-        .at(urls::login_code(), post(login::enter_code))
+        .at(urls::login_code(), get(login::show_code).post(login::enter_code))
+        .at("/login/with/:provider", get(login_with::begin))
+        .at("/login/with/:provider/back", get(login_with::back))
+        .at("/login/with/:provider/leave", get(login_with::leave))
         .at(urls::logout(), post(login::log_out))
         .at(urls::theme(), post(preferences::theme))
         .at(urls::health(), get(health::show))
@@ -50,6 +53,10 @@ fn table() -> Table {
         .at("/deployments/:id/rollback", post(deployment::acts::roll_back))
         .at(urls::overview(), get(overview::index))
         .at(urls::search(), get(search::show))
+        .at(urls::policy_may(), get(pages::policy::may::show))
+        .at(urls::policy_who(), get(pages::policy::who::show))
+        .at(urls::calendar(), get(pages::calendar::show))
+        .at(urls::calendar_feed(), get(pages::calendar::feed))
         .at("/projects/:project", get(project::show).post(project::fetch))
         .at("/projects/:project/diff", get(diff::show))
         .at(
@@ -95,7 +102,10 @@ fn own_account(routes: Table) -> Table {
             urls::second_factor(),
             get(second_factor::show).post(second_factor::begin),
         )
-        .at(urls::second_factor_act(), post(second_factor::act))
+        .at(
+            urls::second_factor_act(),
+            get(second_factor::act_again).post(second_factor::act),
+        )
         .at(urls::sessions(), get(sessions::show))
         .at(urls::end_sessions(), post(sessions::end))
         .at(urls::tokens(), get(tokens::show).post(tokens::add))

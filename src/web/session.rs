@@ -90,7 +90,7 @@ pub async fn signed_in(
     };
     let since = *known.since.get_or_insert(known.seen);
     let age = (now - since).to_std().unwrap_or_default();
-    if age >= settings.session_limit {
+    if age >= settings.session_limit || known.until.is_some_and(|until| until <= now) {
         sign_out(session).await?;
         return Ok(None);
     }
@@ -121,6 +121,8 @@ pub async fn sign_in(session: &Session, known: &LoggedIn, from: SeenFrom<'_>) ->
         csrf: csrf::new_secret(),
         seen: from.at,
         since: Some(from.at),
+        until: known.until,
+        provider: known.provider.clone(),
         address: from.address.to_owned(),
         browser: from.browser.chars().take(BROWSER_CHARS).collect(),
     };
@@ -155,8 +157,11 @@ pub fn device<'a>(settings: &Settings, headers: &'a HeaderMap) -> Option<&'a str
     cookies::read(headers, &settings.cookie_name(DEVICE_COOKIE))
 }
 
-/// Marks the browser as one that logged in.
+/// Marks the browser as one that logged in, if the login gave it a mark.
 pub fn mark_device(settings: &Settings, headers: &mut HeaderMap, known: &LoggedIn) {
+    if known.device.is_empty() {
+        return;
+    }
     let name = settings.cookie_name(DEVICE_COOKIE);
     cookies::set(headers, settings, &name, &known.device, DEVICE_SECONDS);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::connections::Limits;
-use crate::config::{Config, Network};
+use crate::config::{Config, Network, Secret};
 
 /// How long a viewer who lost the right may still see a stream: somebody whose account was disabled is to be
 /// out within 5 s. Each check takes two short reads of the store, some hundred a second for the most viewers.
@@ -22,10 +22,37 @@ pub struct Settings {
     pub session_idle: Duration,
     /// How long a session lasts, however much it is used.
     pub session_limit: Duration,
+    /// The proxy that says who somebody is.
+    pub login_proxy: Option<LoginProxy>,
     /// How often the viewer of an open stream is checked.
     pub check_viewers_every: Duration,
     /// How many connections there may be, and how long one may stay quiet.
     pub connections: Limits,
+}
+
+/// A proxy that says who somebody is, and how it does.
+#[derive(Debug, Clone)]
+pub struct LoginProxy {
+    pub addresses: Vec<Network>,
+    /// By what it proves itself.
+    pub secret: Secret,
+    /// In small letters.
+    pub user_header: String,
+    /// The same.
+    pub groups_header: String,
+}
+
+impl LoginProxy {
+    fn of(config: &Config) -> Option<Self> {
+        let proxy = &config.login_proxy;
+        let secret = proxy.secret.clone().filter(|_| !proxy.addresses.is_empty())?;
+        Some(Self {
+            addresses: proxy.addresses.clone(),
+            secret,
+            user_header: proxy.user_header.to_lowercase(),
+            groups_header: proxy.groups_header.to_lowercase(),
+        })
+    }
 }
 
 impl Settings {
@@ -37,6 +64,7 @@ impl Settings {
             trusted_proxies: config.http.trusted_proxies.clone(),
             session_idle: config.logins.session_idle,
             session_limit: config.logins.session_limit,
+            login_proxy: LoginProxy::of(config),
             check_viewers_every: CHECK_VIEWERS_EVERY,
             connections: Limits::of(&config.http),
         }

@@ -35,6 +35,16 @@ pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
     format!("{path}?{}", query.join("&"))
 }
 
+/// Where a login at the OpenID provider `name` begins; it leads on to `next`.
+pub fn login_with(name: &str, next: &str) -> String {
+    with_query(&format!("/login/with/{}", encode(name)), &[("next", next)])
+}
+
+/// Ends the session at the OpenID provider `name`.
+pub fn leave_with(name: &str) -> String {
+    format!("/login/with/{}/leave", encode(name))
+}
+
 macro_rules! fixed {
     ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {$(
         $(#[$doc])*
@@ -73,6 +83,14 @@ fixed! {
     admin_users = "/admin/users";
     /// The policy files as they are in force.
     admin_policy = "/admin/policy";
+    /// May somebody do something somewhere?
+    policy_may = "/policy/may";
+    /// Who may do what at a place.
+    policy_who = "/policy/who";
+    /// Windows, holidays, freezes, locks and scheduled deployments, week by week.
+    calendar = "/calendar";
+    /// The same for calendar programs.
+    calendar_feed = "/calendar.ics";
     /// Reads the policy files again (POST).
     admin_policy_reload = "/admin/policy/reload";
     /// Locks everything (POST).
@@ -258,6 +276,16 @@ pub fn live_after(count: u64) -> String {
 /// Only the deployments of one project.
 pub fn project_history(project: &str) -> String {
     with_query(history(), &[("project", project)])
+}
+
+/// Who may do what at `place`: `project/environment` or a project.
+pub fn policy_who_at(place: &str) -> String {
+    with_query(policy_who(), &[("place", place)])
+}
+
+/// Who may do what in an environment.
+pub fn policy_who_in(project: &str, environment: &str) -> String {
+    policy_who_at(&format!("{project}/{environment}"))
 }
 
 /// A policy as it was in force, by its digest.

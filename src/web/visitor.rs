@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono_tz::Tz;
 use poem::http::{HeaderMap, Method};
 use poem::{FromRequest, Request, RequestBody};
 use tower_sessions::Session;
@@ -17,12 +18,14 @@ use super::look::TabSign;
 use super::principal::{self, Principal};
 use super::settings::Settings;
 use super::site::Site;
-use super::{cookies, csrf, session, urls};
+use super::{cookies, csrf, feed_secret, session, urls};
 use crate::app::App;
 use crate::app::health::POLICY_FAULT;
 use crate::domain::user::User;
 use crate::domain::{Action, Actor, Area, Error, Instant, Resource, Result};
 
+/// The cookie in which a script of the pages keeps the name of the browser's time zone.
+const ZONE_COOKIE: &str = "deployer_zone";
 /// Longer than anybody keeps a form open.
 const FORM_COOKIE_SECONDS: i64 = 14 * 24 * 3600;
 
@@ -39,6 +42,7 @@ struct Inner {
     form_secret_is_new: bool,
     form_secret_used: AtomicBool,
     theme: Theme,
+    zone: Option<Tz>,
     path: String,
     is_question: bool,
     htmx: bool,
@@ -56,7 +60,8 @@ impl Visitor {
         // Style sheets are the same for everyone: they need no session, and a missing one must not
         // replace the secret of a guest's forms.
         let is_asset = path.starts_with("/static/");
-        let has_authorization = principal::has_authorization(request.headers());
+        let has_authorization =
+            principal::has_authorization(request.headers()) || feed_secret::named(request).is_some();
         let headers = if is_asset || has_authorization {
             &none
         } else {
@@ -84,6 +89,7 @@ impl Visitor {
             had_session_cookie: session::has_cookie(&site.settings, headers),
             form_secret_used: AtomicBool::new(false),
             theme: Theme::of(cookies::read(headers, Theme::COOKIE).unwrap_or_default()),
+            zone: cookies::read(headers, ZONE_COOKIE).and_then(zone_of),
             path: request
                 .uri()
                 .path_and_query()
@@ -169,6 +175,11 @@ impl Visitor {
     /// The instant by which this request is judged.
     pub fn now(&self) -> Instant {
         self.0.now
+    }
+
+    /// The time zone that the browser told, if it did.
+    pub fn zone(&self) -> Option<Tz> {
+        self.0.zone
     }
 
     /// The session, for logging in and out.
@@ -299,6 +310,11 @@ fn banners(app: &App) -> Vec<Banner> {
         url: urls::audit().to_owned(),
     });
     first.map(banner).into_iter().chain(audit).collect()
+}
+
+/// The zone that a cookie names: browsers' names have slashes, which some write as `%2F`.
+fn zone_of(cookie: &str) -> Option<Tz> {
+    cookie.replace("%2F", "/").parse().ok()
 }
 
 /// The secret of a guest's forms, which lies in a cookie of its own.

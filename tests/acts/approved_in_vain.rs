@@ -3,14 +3,15 @@
 use chrono::TimeDelta;
 use deployer::app::deployments::{self, DeployRequest};
 use deployer::app::watch;
+use deployer::domain::deployment::ServerState;
 use deployer::domain::{
-    DeploymentId, DeploymentState, Environment, ErrorKind, Extras, Lock, LockId, OnFailure, Project,
+    DeploymentId, DeploymentState, Environment, ErrorKind, Extras, Lock, LockId, OnFailure, Project, Server,
     SyncMethod,
 };
 use deployer::store::{environments, locks, projects, servers, users};
 
 use super::approving::approved;
-use super::{PEOPLE, ask, commit, environment, person, state, still, wanted};
+use super::{PEOPLE, ask, carry_out, commit, environment, person, seen, state, still, wanted};
 use crate::support::store::noon;
 use crate::support::world::{World, bring_in, change};
 
@@ -49,6 +50,58 @@ async fn other_servers_than_those_that_were_requested_are_not_approved() {
     deployments::approve(&world.app, &person("rita"), id)
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_of_a_server_than_at_the_request_is_not_approved() {
+    let mut world = still(approved()).await;
+    let first = commit(&mut world, "1").await;
+    let id = ask(&world, "dora", wanted(&first)).await.unwrap().id();
+    let before = servers::by_name(&world.store, "web2").await.unwrap();
+    let other_port = Server {
+        port: before.port + 1,
+        ..before.clone()
+    };
+    let other_host = Server {
+        address: "192.0.2.7".into(),
+        ..before.clone()
+    };
+    let put = async |server: &Server| {
+        let tx = change(&world.store).await;
+        servers::update(&tx, server).await.unwrap();
+        bring_in(tx).await;
+    };
+    for moved in [other_port, other_host] {
+        put(&moved).await;
+        assert_approved_in_vain(&world, id, CHANGED).await;
+    }
+    put(&before).await;
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_does_not_cover_the_rest_at_another_address() {
+    let mut world = still(approved()).await;
+    let first = commit(&mut world, "1").await;
+    let id = ask(&world, "dora", wanted(&first)).await.unwrap().id();
+    deployments::approve(&world.app, &person("rita"), id)
+        .await
+        .unwrap();
+    let halfway = [ServerState::Succeeded, ServerState::Failed];
+    carry_out(&world, id, &halfway, DeploymentState::Failed).await;
+    let mut moved = servers::by_name(&world.store, "web2").await.unwrap();
+    moved.port += 1;
+    let tx = change(&world.store).await;
+    servers::update(&tx, &moved).await.unwrap();
+    bring_in(tx).await;
+
+    let rest = deployments::retry(&world.app, &person("dora"), id).await.unwrap();
+
+    let rest = seen(&world, rest.id()).await;
+    assert_eq!(rest.state, DeploymentState::Awaiting);
+    assert_eq!(rest.approval.unwrap().given, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,7 +156,7 @@ async fn other_settings_than_those_that_were_requested_are_not_approved() {
     assert_eq!(state(&world, id).await, DeploymentState::Queued);
 }
 
-pub(super) const CHANGED: &str = "What it would do has changed since it was requested: other servers, another order, or other settings of the environment or project. Request it again.";
+pub(super) const CHANGED: &str = "What it would do has changed since it was requested: other servers, another address of one, another order, or other settings of the environment or project. Request it again.";
 
 /// The page offers no approval and says why, and one that is given all the same is not taken.
 async fn assert_approved_in_vain(world: &World, id: DeploymentId, why: &str) {

@@ -269,6 +269,16 @@ async fn an_approval_covers_the_rest_of_a_deployment_but_not_its_approver_resumi
     assert_eq!(state(&world, retried).await, DeploymentState::Queued);
 }
 
+/// Makes the account one of a person.
+async fn give_password(world: &World, name: &str) {
+    use deployer::app::accounts::{Keeping, set_password};
+    let operator = Access::local_operator("root", noon());
+    let password = "three plain words".to_owned();
+    set_password(&world.store, &operator, name, password, Keeping::UntilLogin)
+        .await
+        .unwrap();
+}
+
 async fn need_approval(world: &World, name: &str) {
     let mut changed = environment(world, name).await;
     changed.options.approval_hours = Some(2);
@@ -283,6 +293,7 @@ async fn a_requester_cannot_approve_with_a_password_that_they_gave_away() {
     for name in ["admin", "rita"] {
         world.account(name).await;
     }
+    give_password(&world, "rita").await;
     let first = commit(&mut world, "1").await;
     let id = ask(&world, "admin", wanted(&first)).await.unwrap().id();
     world.clock.move_to(noon() + TimeDelta::minutes(1));

@@ -86,6 +86,16 @@ async fn a_report_tells_who_had_a_hand_in_what_and_what_was_out_of_hours() {
             (DutyFinding::OnePerson, "admin")
         ]
     );
+    // What was refused is no lock.
+    let lock = NewLock {
+        over: Resource::Environment("shop".into(), "dev".into()),
+        reason: "mine".into(),
+        ends_at: None,
+    };
+    locks::create(&world.app, &person("lena"), lock)
+        .await
+        .unwrap_err();
+    let found = reported(&world, "dev").await;
     let last = &found.deployments.items[1].deployment;
     assert_eq!(last.lock_override.as_deref(), Some("it burns"));
     assert_eq!(last.previous_commit.as_ref().unwrap().as_str(), first);

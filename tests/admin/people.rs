@@ -123,6 +123,23 @@ async fn a_generated_password_is_shown_once_and_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_account_gets_no_password() {
+    let (_world, site) = site().await;
+    let new = "/admin/new/user";
+    let fields = [("name", "ci"), ("service", "yes")];
+    assert_eq!(send(&site, new, new, &fields).await.0, 303);
+    let shown = page(&site, "/admin/users/ci").await;
+    assert!(
+        shown.contains("Service account") && !shown.contains("set-password"),
+        "{shown}"
+    );
+    let set = [("password", "three plain words")];
+    let (status, ..) = send(&site, "/admin/users/ci", "/admin/users/ci/password", &set).await;
+    assert_eq!(status, 409);
+    assert!(!users::by_name(&site.store, "ci").await.unwrap().has_password);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_can_disable_their_own_account() {
     let (_world, site) = site().await;
     site.add_user("bob").await;
@@ -210,6 +227,34 @@ async fn the_policy_page_shows_the_active_lines_and_windows() {
     }
 }
 
+/// That the log tells of a reload that changed who may what, and of one that failed.
+async fn assert_recorded(site: &crate::web::support::TestSite) {
+    let filter = AuditFilter {
+        actions: vec!["policy.".into()],
+        ..AuditFilter::default()
+    };
+    let told = audit::list(&site.store, &filter, Page::Newest, 10).await.unwrap();
+    let told: Vec<_> = told.items.into_iter().map(|one| one.event).collect();
+    let say = |at: usize| {
+        (
+            told[at].action.as_str(),
+            told[at].resource.as_str(),
+            told[at].outcome,
+        )
+    };
+    assert_eq!(
+        say(0),
+        ("policy.rejected", "policy", deployer::domain::Outcome::Failed)
+    );
+    assert_eq!(
+        say(1),
+        ("policy.reloaded", "policy", deployer::domain::Outcome::Allowed)
+    );
+    assert_eq!(told[1].detail["rights"], "1 user or group gains");
+    let sentence = deployer::app::audit::words::sentence(&told[1]);
+    assert!(sentence.ends_with("Rights: 1 user or group gains."), "{sentence}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
     // Of files that can be changed.
@@ -247,6 +292,14 @@ async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
         "{differs}"
     );
     assert!(!differs.contains("calendar.toml"), "{differs}");
+    for told in [
+        "1 user or group gains.",
+        ">gained<",
+        ">nina<",
+        ">everything, */*<",
+    ] {
+        assert!(differs.contains(told), "{told}: {differs}");
+    }
     assert_eq!(site.get("/admin/policy/versions/0000").await.status(), 404);
 
     std::fs::write(&file, format!("{text}p, nina\n")).unwrap();
@@ -257,6 +310,7 @@ async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
         "{shown}"
     );
     assert_eq!(world.app.policy().digest(), after);
+    assert_recorded(&site).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

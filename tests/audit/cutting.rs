@@ -84,6 +84,55 @@ async fn what_is_cut_is_archived_and_the_rest_proves_itself(on: Database) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cut_before_a_day_to_come_hides_nothing_that_happens_later() {
+    let kept = Kept::on(Database::Sqlite).await;
+    let archive = kept.store.database.directory.path().join("old.jsonl");
+    cut_before(&kept, 86_400, &archive).await.unwrap();
+    assert_whole(&kept.prove().await);
+    // As if it had been requested after the cut.
+    kept.store
+        .tamper("UPDATE deployments SET queued_at = queued_at + 300000000 WHERE id = 1")
+        .await;
+    let found = kept.prove().await;
+    assert!(
+        found.differences[0].starts_with("Deployment 1: the request is nothing"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_without_its_oldest_events_is_told() {
+    let kept = Kept::on(Database::Sqlite).await;
+    let archive = kept.store.database.directory.path().join("old.jsonl");
+    cut_before(&kept, 40, &archive).await.unwrap();
+    let text = std::fs::read_to_string(&archive).unwrap();
+    let without = |gone: &[usize]| {
+        let lines = text.lines().enumerate().filter(|(at, _)| !gone.contains(at));
+        lines.map(|(_, line)| format!("{line}\n")).collect::<String>()
+    };
+    let title = "Events before 3 were removed without a signed cut.";
+    // With the line that says what the file is, and without.
+    for gone in [&[1, 2][..], &[0, 1, 2]] {
+        std::fs::write(&archive, without(gone)).unwrap();
+        let found = prove_archived(&kept, &[&archive]).await;
+        assert!(
+            found.faults.iter().any(|fault| fault.reason.contains(title)),
+            "{found:?}"
+        );
+    }
+    std::fs::write(&archive, format!("{text}\n")).unwrap();
+    let found = prove_archived(&kept, &[&archive]).await;
+    assert!(
+        found.faults[0]
+            .reason
+            .contains("is not the archive that the cut up to event 11 wrote"),
+        "{found:?}"
+    );
+    std::fs::write(&archive, text).unwrap();
+    assert_whole(&prove_archived(&kept, &[&archive]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cut_that_cannot_be_lawful_or_safe_removes_nothing() {
     let kept = Kept::on(Database::Sqlite).await;
     let dir = kept.store.database.directory.path();

@@ -4,6 +4,7 @@
 mod cutting;
 mod damage;
 mod heads;
+mod means;
 mod over_time;
 mod recorded;
 mod tampering;
@@ -125,6 +126,7 @@ async fn deploy(
     new.deployment.approval = approver.map(|_| Approval {
         expires_at: after(3600),
         given: None,
+        impersonator: None,
         groups: None,
         password_given_at: None,
         terms: String::new(),

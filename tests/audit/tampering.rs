@@ -176,7 +176,12 @@ const OF_ACCOUNT: [(&str, &str); 5] = [
 ];
 
 /// Rows that come and go.
-const OF_TABLES: [(&str, &str); 3] = [
+const OF_TABLES: [(&str, &str); 4] = [
+    (
+        "INSERT INTO identities (user_id, provider, subject, created_at) \
+         SELECT id, 'plugin', 'mallory', created_at FROM users WHERE name = 'dora'",
+        "The account dora is linked to “mallory” of the login plugin in the database",
+    ),
     ("DELETE FROM deployments WHERE id = 2", "Deployment 2 was removed"),
     (
         "DELETE FROM users WHERE name = 'dora'",

@@ -5,6 +5,8 @@ mod acts;
 mod deployment;
 mod finding;
 mod kept;
+mod logins;
+mod questions;
 mod rollouts;
 mod support;
 mod tabs;

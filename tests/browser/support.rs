@@ -42,6 +42,13 @@ impl Browser {
 
     /// A browser that is logged in to a site as its user `admin`.
     pub async fn start(site: TestSite, scripts: bool) -> Self {
+        let browser = Self::visiting(site, scripts).await;
+        browser.log_in("admin").await;
+        browser
+    }
+
+    /// A browser at a site, of somebody who is not logged in.
+    pub async fn visiting(site: TestSite, scripts: bool) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
@@ -78,14 +85,29 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        let browser = Self {
+        Self {
             page,
             site,
             driver,
             _profile: profile,
-        };
-        browser.log_in("admin").await;
-        browser
+        }
+    }
+
+    /// Writes into a field.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let field = self.page.find(Locator::Css(css)).await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Presses a button or follows a link.
+    pub async fn press(&self, css: &str) {
+        self.page
+            .find(Locator::Css(css))
+            .await
+            .unwrap()
+            .click()
+            .await
+            .unwrap();
     }
 
     /// Opens the page at `path`.

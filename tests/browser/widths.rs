@@ -66,6 +66,8 @@ async fn browser_shows_no_page_wider_than_a_phone() {
         "/search?q=frontend",
         "/admin",
         "/admin/policy",
+        "/policy/may",
+        "/calendar",
         "/admin/new/project",
         "/admin/new/server",
         "/admin/new/servers",
@@ -88,7 +90,13 @@ async fn browser_shows_no_page_wider_than_a_phone() {
         pages.extend(links(&browser, &format!("{list}/")).await);
     }
     browser.open("/").await;
-    pages.extend(links(&browser, "/projects/").await);
+    let places = links(&browser, "/projects/").await;
+    for place in &places {
+        let place = place.trim_start_matches("/projects/").replace('/', "%2F");
+        pages.push(format!("/policy/who?place={place}"));
+        pages.push(format!("/policy/may?action=deploy&place={place}"));
+    }
+    pages.extend(places);
     // Of forty pages of one kind, one is looked at.
     pages.retain(|page| (1..40).all(|number| !page.contains(&longest(number))));
     assert!(pages.len() > 20, "{pages:?}");

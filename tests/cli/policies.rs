@@ -196,3 +196,53 @@ fn columns_are_aligned_and_owner_mode_and_comments_stay() {
     at("fmt", &[&file]).badly("has a second name");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
+
+#[test]
+fn what_a_command_cannot_answer_is_told_as_json_too() {
+    let dir = policy(LINES);
+    for (words, code, why) in [
+        ("explain zoe fly shop/dev --json", 2, "is not an action"),
+        (
+            "explain zoe deploy a/b/c --json",
+            2,
+            "or audit, users, policy, servers",
+        ),
+        ("who a/b/c --json", 2, "is not a place"),
+    ] {
+        let told = ask(words, dir.path());
+        told.with(code, "", why);
+        assert!(json(&told)["error"].as_str().unwrap().contains(why), "{told:?}");
+    }
+    let broken = policy("p, zoe\n");
+    let told = at("test --json", &[broken.path()]);
+    told.with(1, "", "The policy has errors");
+    assert_eq!(json(&told)["problems"][0]["file"], "policy.csv");
+    let told = at("diff --json", &[dir.path(), Path::new("/nowhere")]);
+    assert_eq!(json(&told)["error"], "There is no directory /nowhere.");
+}
+
+#[test]
+fn a_question_about_what_no_line_names_says_so() {
+    let dir = policy(LINES);
+    let told = ask("explain zeo deploy shop/dev", dir.path());
+    told.with(1, "zeo may not deploy", "No line names “zeo”");
+    assert!(!told.err.contains("the project"), "{told:?}");
+    ask("explain zoe view shpo", dir.path()).with(1, "", "No line names the project “shpo”");
+    let of_shipped = run(program().args(["policy", "who", "shop/dev", "administer"]));
+    of_shipped.with(0, "admin may administer", "the policy shipped inside the program");
+}
+
+#[test]
+fn an_aligned_file_is_told_as_aligned() {
+    let dir = policy("p,zoe,shop,dev,deploy,always,allow\n");
+    let check = json(&at("fmt --check --json", &[dir.path()]));
+    assert_eq!(
+        (&check["aligned"], &check["changed"]),
+        (&Value::Bool(false), &Value::Bool(false))
+    );
+    let done = json(&at("fmt --json", &[dir.path()]));
+    assert_eq!(
+        (&done["aligned"], &done["changed"]),
+        (&Value::Bool(true), &Value::Bool(true))
+    );
+}

@@ -159,6 +159,16 @@ async fn broken_files_and_a_directory_that_is_gone_change_nothing_and_are_record
     }
     assert!(with.is_open().await);
     assert!(with.health().await.contains("the last good policy is in force"));
+    let begun = with.told("deployer.started").await;
+    assert_eq!(begun[0]["policy_is_last_good"], true);
+    assert!(
+        begun[0]["policy_problem"]
+            .as_str()
+            .unwrap()
+            .starts_with("policy.csv:"),
+        "{begun:?}"
+    );
+    assert_eq!(begun[1]["policy_is_last_good"], Value::Null);
     let away = with.here.dir.path().join("away");
     std::fs::rename(&with.dir, &away).unwrap();
     let begun = Instant::now();
@@ -211,4 +221,7 @@ async fn a_start_onto_broken_files_uses_the_last_good_policy_of_the_audit_log() 
     files["policy.csv"] = format!("{}{OPEN}\n# mine\n", files["policy.csv"].as_str().unwrap()).into();
     std::fs::write(&copy, files.to_string()).unwrap();
     start("serve").badly("cannot be used; correct it and start again.");
+    let refused = with.told("policy.rejected").await;
+    let why = refused[0]["problems"][0].as_str().unwrap();
+    assert!(why.starts_with("policy.last-good.json: No event says"), "{why}");
 }

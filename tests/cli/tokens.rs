@@ -28,6 +28,27 @@ fn the_commands_of_the_page_about_logins_do_what_it_says() {
 }
 
 #[test]
+fn accounts_are_linked_to_logins_from_outside_and_names_stay_taken() {
+    let here = Installation::new();
+    here.run("user add olga --service").well("User “olga” was added.");
+    here.run("user link olga --provider https://login.example.org --subject id-7")
+        .well("User “olga” is known to https://login.example.org.");
+    here.run("user link olga --provider https://login.example.org --subject id-7")
+        .badly("An account is known by this already.");
+    here.run("user link olga --provider plugin --subject olga")
+        .well("User “olga” is known to the login plugin.");
+    here.run("user link olga --provider ldap --subject olga").with(
+        2,
+        "",
+        "write proxy, plugin, or the issuer of an OpenID provider",
+    );
+    here.run("user unlink olga --provider plugin --subject nobody")
+        .badly("There is no login “nobody” of “olga”.");
+    here.run("user unlink olga --provider plugin --subject olga")
+        .well("User “olga” is not known there any more.");
+}
+
+#[test]
 fn tokens_are_made_listed_and_revoked() {
     let here = Installation::new();
     here.run("user add robot --service")

@@ -69,10 +69,12 @@ fn every_command_tells_what_it_is_for() {
             "user add",
             "user disable",
             "user enable",
+            "user link",
             "user list",
             "user logout",
             "user passwd",
             "user reset-second-factor",
+            "user unlink",
         ]
     );
 }

@@ -66,7 +66,7 @@ pub async fn until_seen_out(fleet: &Fleet, count: usize) {
 }
 
 /// The sentences of what the audit log has of this kind, oldest first.
-async fn told(fleet: &Fleet, kind: &str) -> Vec<String> {
+pub async fn told(fleet: &Fleet, kind: &str) -> Vec<String> {
     let page = audit::list(&fleet.world.store, &Default::default(), Default::default(), 100).await;
     let items = page.unwrap().items.into_iter();
     let own = items.filter(|one| one.event.action == kind);

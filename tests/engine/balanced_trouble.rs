@@ -8,9 +8,10 @@ use std::time::Duration;
 use deployer::app::deployments::cancel;
 use deployer::balancer::Admin;
 use deployer::domain::deployment::{ServerState, Service};
-use deployer::domain::{DeploymentState, OnFailure, Share, Strategy};
+use deployer::domain::{DeploymentId, DeploymentState, OnFailure, Share, StepKind, Strategy};
 
 use super::fleet::{Fleet, ONE};
+use crate::support::haproxy::Haproxy;
 use crate::support::world::{World, admin};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,4 +308,55 @@ async fn a_database_that_another_process_holds_for_a_while_ends_no_rollout() {
 
     fleet.world.assert_outcome(&ended, "2 servers deployed.").await;
     assert_eq!(fleet.admins().await, [Admin::Ready; 2]);
+}
+
+/// Behind an HAProxy that gives a server its full weight only some seconds after it came up.
+async fn growing(seconds: u32) -> Fleet {
+    let words = format!("check inter 100ms rise 2 fall 2 slowstart {seconds}s");
+    let haproxy = Haproxy::builder().server_options_of("web", &words);
+    let fleet = Fleet::behind(haproxy, &[2], ONE, |project| project.up_limit(6)).await;
+    fleet.world.script("deploy.sh", "exit 0");
+    fleet
+}
+
+/// When web1 was back, and when web2 went out.
+async fn turn(fleet: &Fleet, id: DeploymentId) -> Duration {
+    let back = fleet
+        .step(id, "web1", StepKind::Restore)
+        .await
+        .finished_at
+        .unwrap();
+    let out = fleet.step(id, "web2", StepKind::Drain).await.started_at.unwrap();
+    out.signed_duration_since(back).to_std().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_server_goes_out_when_the_one_before_has_its_full_weight() {
+    let mut fleet = growing(4).await;
+    let commit = fleet.world.commit("First").await;
+
+    let done = fleet.world.deploy(&commit).await;
+
+    fleet.world.assert_outcome(&done, "2 servers deployed.").await;
+    let turn = turn(&fleet, done.id).await;
+    assert!(turn > Duration::from_secs(3), "{turn:?}");
+    let log = fleet.world.log(done.id).await;
+    assert!(!log.contains("slowstart"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weight_that_grows_for_long_is_waited_for_only_for_a_while() {
+    let mut fleet = growing(600).await;
+    let commit = fleet.world.commit("First").await;
+
+    let done = fleet.world.deploy(&commit).await;
+
+    fleet.world.assert_outcome(&done, "2 servers deployed.").await;
+    let turn = turn(&fleet, done.id).await;
+    assert!(turn > Duration::from_secs(5), "{turn:?}");
+    let log = fleet.world.log(done.id).await;
+    assert!(
+        log.contains("After 6 s, balancer edge still gives a server only "),
+        "{log}"
+    );
 }

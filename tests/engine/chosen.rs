@@ -9,6 +9,7 @@ use deployer::domain::{
 };
 use deployer::store::deployments as rows;
 
+use super::hardship::variable;
 use super::killed::{PATIENCE, Served};
 use super::taken_up::{
     CANARY, answer, assert_whole, disable, environment, prepared, recorded, request, said, until_found,
@@ -116,6 +117,88 @@ async fn a_deployer_killed_right_after_a_pause_ran_out_goes_on_at_its_next_start
         "{told}"
     );
     assert!(!told.contains("deployment.interrupted"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_given_while_no_deployer_runs_is_followed_when_what_was_found_is_mended() {
+    let (world, _, second) = prepared(World::project()).await;
+    let id = request(&world, &second, CANARY).await;
+    let first = Served::start(&world);
+    world.until_paused(id).await;
+    first.kill();
+    let before = environment(&world).await;
+    let mut changed = before.clone();
+    changed.options.excluded = vec!["version".to_owned()];
+    update(&world, &changed).await;
+    let again = Served::start(&world);
+    until_found(&world, id, "The settings of dev were changed").await;
+    again.kill();
+    update(&world, &before).await;
+    answer(&world, id, Answer::Resume).await;
+
+    let _third = Served::start(&world);
+
+    assert_whole(&world, &world.end(id).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_tells_no_secret() {
+    let (mut world, _, _) = prepared(World::project().options(variable("HIDDEN", "hidden-part"))).await;
+    let own = world.dir.path().join("hidden-part");
+    std::fs::create_dir(&own).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", own.join("sh")).unwrap();
+    let script = format!("#!{}/sh\nexit 0\n", own.display());
+    world.repository.write("deploy.sh", &script);
+    let commit = world.commit("With a shell of its own").await;
+    let id = request(&world, &commit, CANARY).await;
+    let served = Served::start(&world);
+    world.until_paused(id).await;
+    served.kill();
+    std::fs::remove_file(own.join("sh")).unwrap();
+    let _again = Served::start(&world);
+    until_taken_up(&world, id, 1).await;
+    answer(&world, id, Answer::Resume).await;
+
+    let found = until_found(&world, id, "deploy.sh").await;
+
+    let findings = found.pause.unwrap().findings.concat();
+    let told = format!(
+        "{findings}\n{}\n{}",
+        world.log(id).await,
+        recorded(&world, id).await
+    );
+    assert!(findings.contains("•••"), "nothing was hidden: {told}");
+    assert!(!told.contains("hidden-part"), "{told}");
+    answer(&world, id, Answer::Stop).await;
+    let ended = world.end(id).await;
+    assert!(!ended.outcome.contains("hidden-part"), "{}", ended.outcome);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployer_stopped_while_it_prepares_to_go_on_leaves_it_paused() {
+    let (mut world, _, _) = prepared(World::project()).await;
+    world.script("predeploy.sh", "echo is being made; sleep 3; echo 1 > made");
+    let commit = world.commit("Slow to make").await;
+    let id = request(&world, &commit, CANARY).await;
+    let first = Served::start(&world);
+    world.until_paused(id).await;
+    first.kill();
+    let second = Served::start(&world);
+    until_taken_up(&world, id, 1).await;
+    answer(&world, id, Answer::Resume).await;
+    let begun = Instant::now();
+    while world.log(id).await.matches("is being made").count() < 2 {
+        assert!(begun.elapsed() < PATIENCE, "{}", said(&world));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    second.terminate();
+    let left = rows::by_id(&world.store, id).await.unwrap();
+    assert_eq!(left.state, DeploymentState::Paused, "{}", left.outcome);
+    assert_eq!(world.states(id).await, [Succeeded, Waiting, Waiting]);
+    let _third = Served::start(&world);
+    until_taken_up(&world, id, 2).await;
+    answer(&world, id, Answer::Resume).await;
+    assert_whole(&world, &world.end(id).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -130,6 +130,11 @@ async fn what_is_done_at_one_of_two_endpoints_counts_there() {
     tokio::time::sleep(LOOKS).await;
     second.stop();
 
+    for act in [ByHand::Maint, ByHand::Drain] {
+        let none = press(&fleet, act).await.unwrap_err();
+        assert!(none.message().ends_with("No endpoint was changed."), "{none}");
+    }
+    assert_eq!(fleet.services(failed).await[0], Service::Out);
     let partly = press(&fleet, ByHand::Ready).await.unwrap_err();
 
     assert!(

@@ -8,7 +8,7 @@ use deployer::domain::{Deployment, DeploymentId, OnFailure, Share, Step, StepKin
 use tokio_util::sync::CancellationToken;
 
 use crate::support::backend::Backend;
-use crate::support::haproxy::Haproxy;
+use crate::support::haproxy::{Builder, Haproxy};
 use crate::support::setup::Setup;
 use crate::support::world::World;
 
@@ -37,6 +37,16 @@ impl Fleet {
 
     /// The same with more that is special.
     pub async fn with(clusters: &[usize], strategy: Strategy, special: impl FnOnce(Setup) -> Setup) -> Self {
+        Self::behind(Haproxy::builder(), clusters, strategy, special).await
+    }
+
+    /// The same behind an HAProxy of its own kind.
+    pub async fn behind(
+        haproxy: Builder,
+        clusters: &[usize],
+        strategy: Strategy,
+        special: impl FnOnce(Setup) -> Setup,
+    ) -> Self {
         let project = World::project().clusters(clusters).strategy(strategy);
         let project = project.on_failure(OnFailure::Stop).drain_limit(2).up_limit(10);
         let world = special(project).start().await;
@@ -51,7 +61,7 @@ impl Fleet {
             .iter()
             .map(|(name, port)| (name.as_str(), *port))
             .collect();
-        let haproxy = Haproxy::builder().backend("web", &servers).start().await;
+        let haproxy = haproxy.backend("web", &servers).start().await;
         let fleet = Self {
             balancer: haproxy.balancer("runtime"),
             world,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use deployer::app::deployments;
-use deployer::domain::{DeploymentState, Kind, StepKind, StepState, SyncMethod};
+use deployer::domain::{DeploymentState, EnvironmentOptions, Kind, StepKind, StepState, SyncMethod};
 
 use crate::support::world::{World, admin};
 
@@ -20,6 +20,27 @@ async fn twice(method: SyncMethod) -> (World, [String; 2], deployer::domain::Dep
     let last = world.deploy(&second).await;
     assert_eq!(last.state, DeploymentState::Succeeded);
     (world, [first, second], last.id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_rollback_returns_to_is_kept_even_where_no_old_release_is() {
+    let options = EnvironmentOptions {
+        keep_releases: 0,
+        ..EnvironmentOptions::default()
+    };
+    let mut world = World::project().options(options).start().await;
+    for (version, kept) in [("1", &["1"][..]), ("2", &["1", "2"]), ("3", &["2", "3"])] {
+        world.repository.write("version", version);
+        let commit = world.commit(version).await;
+        let done = world.deploy(&commit).await;
+        world.assert_succeeded(&done).await;
+        let mut releases: Vec<String> = std::fs::read_dir(world.home(1, "dev/shop_releases"))
+            .unwrap()
+            .map(|one| std::fs::read_to_string(one.unwrap().path().join("version")).unwrap())
+            .collect();
+        releases.sort();
+        assert_eq!(releases, kept);
+    }
 }
 
 /// Where the first commit still lies on a server.

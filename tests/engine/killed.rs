@@ -15,6 +15,7 @@ use deployer::store::queue;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::support::databases::SEALING_KEY;
 use crate::support::world::World;
 
 /// From the start of the program to what it does first, on a busy machine.
@@ -42,6 +43,7 @@ impl Served {
         let child = Command::new(env!("CARGO_BIN_EXE_deployer"))
             .args(["serve", "--config"])
             .arg(&config)
+            .env("DEPLOYER__SECRETS__KEY", SEALING_KEY)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -1,5 +1,6 @@
 //! Deployments carried out for real: git, sshd, files, scripts, the store.
 
+mod acting_for;
 mod balanced;
 mod balanced_again;
 mod balanced_endpoints;
@@ -23,6 +24,7 @@ pub mod killed;
 mod odd_scripts;
 mod owed;
 mod permission;
+mod policy_changed;
 mod queueing;
 mod recovering;
 mod refusals;
@@ -31,4 +33,5 @@ mod room;
 mod scripts;
 mod taken_over;
 pub mod taken_up;
+mod told_groups;
 mod watchers;

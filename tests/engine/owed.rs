@@ -10,6 +10,7 @@ use deployer::domain::{
 };
 use deployer::store::deployments as rows;
 
+use super::hardship::variable;
 use super::killed::{PATIENCE, Served, standing_still};
 use crate::support::world::{World, admin};
 
@@ -54,6 +55,39 @@ async fn tests_of_what_was_cancelled_meanwhile_are_not_run_again() {
     let log = world.log(id).await;
     assert!(!log.contains("proven"), "{log}");
     world.assert_steps_ended(id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tests_that_are_run_again_and_fail_tell_no_secret() {
+    let options = variable("HIDDEN", "run_tests");
+    let mut world = World::project().options(options).workers(0).start().await;
+    world.script("deploy.sh", "exit 0");
+    world.script(
+        "tests/run_tests.sh",
+        "[ -e ~/again ] || { touch ~/again; echo testing; sleep 60; }; exit 3",
+    );
+    let commit = world.commit("Tested").await;
+    let id = world.ask(World::request(&commit)).await;
+    let first = Served::start(&world);
+    world.until_it_says(id, "testing").await;
+    first.kill();
+
+    let _second = Served::start(&world);
+
+    let ended = world.end(id).await;
+    let part = world.parts(id).await.remove(0);
+    assert_eq!(part.state, ServerState::Failed);
+    let steps: Vec<String> = world.steps(id).await.into_iter().map(|one| one.detail).collect();
+    let told = format!(
+        "{steps:?}\n{}\n{}\n{}",
+        part.detail,
+        ended.outcome,
+        world.log(id).await
+    );
+    assert!(!told.contains("run_tests"), "{told}");
+    for (what, text) in [("the steps", steps.concat()), ("the server", part.detail)] {
+        assert!(text.contains("•••"), "nothing was hidden in {what}: {text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use deployer::store::{environments, locks, projects, users};
 use crate::support::store::{bring_in, change};
 use crate::support::world::{World, admin};
 
-async fn disable(world: &World, name: &str) {
+pub(super) async fn disable(world: &World, name: &str) {
     let mut user = users::by_name(&world.store, name).await.unwrap();
     user.disabled = true;
     let tx = change(&world.store).await;
@@ -45,7 +45,7 @@ async fn monday() -> World {
 }
 
 /// A deployment of `commit` in an hour, which comes at once after `meanwhile`.
-async fn in_an_hour(world: &World, commit: &str, meanwhile: impl Future<Output = ()>) -> String {
+pub(super) async fn in_an_hour(world: &World, commit: &str, meanwhile: impl Future<Output = ()>) -> String {
     let at = world.clock.now() + TimeDelta::hours(1);
     let id = world
         .ask(DeployRequest {

@@ -88,6 +88,7 @@ async fn whoever_may_deploy_by_a_group_still_may_when_it_begins() {
         ..Actor::user("ann", "127.0.0.1")
     };
     world.account("ann").await;
+    world.told_groups("ann", &["developers"]).await;
     let requested = deployments::request(&world.app, &ann, World::request(&commit)).await;
     let done = world.end(requested.unwrap().id()).await;
     assert_eq!(done.state, DeploymentState::Succeeded, "{}", done.outcome);

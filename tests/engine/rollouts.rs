@@ -235,6 +235,38 @@ async fn a_failed_rollout_is_rolled_back_by_a_deployment_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_failed_is_rolled_back_without_a_pause() {
+    let canary = Strategy::Canary {
+        first: 1,
+        wait: None,
+        batch: Share::Count(1),
+        keep: None,
+    };
+    let mut world = rollout(&[3], canary, OnFailure::RollBack).start().await;
+    world.repository.write("a", "1");
+    let first = world.commit("First").await;
+    let id = world.ask(World::request(&first)).await;
+    world.until_paused(id).await;
+    answer(&world.app, &admin(), id, Answer::Resume).await.unwrap();
+    world.assert_succeeded(&world.end(id).await).await;
+    world.repository.write("a", "2");
+    world.script("deploy.sh", "[ \"$2\" = web1 ]");
+    let second = world.commit("Second").await;
+    let id = world.ask(World::request(&second)).await;
+    world.until_paused(id).await;
+    answer(&world.app, &admin(), id, Answer::Resume).await.unwrap();
+    assert_eq!(world.end(id).await.state, DeploymentState::Failed);
+
+    let back = world.end(DeploymentId(id.0 + 1)).await;
+
+    world.assert_succeeded(&back).await;
+    assert_eq!(back.pauses, []);
+    for server in 1..=3 {
+        assert_eq!(world.read(server, "dev/shop/a"), "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_first_deployment_that_fails_has_nothing_to_roll_back_to() {
     let mut world = rollout(&[1], ONE, OnFailure::RollBack).start().await;
     world.script("deploy.sh", "exit 1");

@@ -103,7 +103,13 @@ async fn carried_on_by_dora(world: &World, id: DeploymentId) -> Deployment {
         &["dora deployment.answered", "\"takes_over_from\":\"tess\""],
     );
     let carried = "dora carries it on, as tess may not do so any more.";
-    assert_has(&told, &["tess deployment.resumed", carried]);
+    assert_has(
+        &told,
+        &["tess deployment.resumed", carried, "\"carried_on_by\":\"dora\""],
+    );
+    let line = done.taken_over().unwrap().permit.as_ref().unwrap();
+    assert!(line.text.contains("role:developer"), "{line}");
+    assert_has(&told, &[&format!("\"carried_on_allowed_by\":\"{line}\"")]);
     done
 }
 

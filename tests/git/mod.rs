@@ -26,6 +26,7 @@ mod odd_trees;
 mod owners;
 mod previews;
 mod proxies;
+mod room;
 mod submodules;
 pub mod support;
 mod sweeping;

@@ -12,9 +12,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("private", &[]),
     ("removal", &[]),
     ("small_file", &[]),
+    ("free_room", &[]),
     ("process", &["domain"]),
-    ("confinement", &["process", "removal"]),
+    ("confinement", &["process", "removal", "free_room"]),
     ("http", &["domain", "small_file"]),
+    ("oidc", &["domain", "http"]),
+    ("plugin", &["domain", "process", "http"]),
     ("handshake", &["domain", "small_file"]),
     (
         "git",
@@ -23,13 +26,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "process",
             "removal",
+            "free_room",
             "http",
             "handshake",
             "small_file",
         ],
     ),
     ("ssh", &["domain", "clock", "process", "handshake"]),
-    ("sync", &["domain", "clock", "process", "ssh"]),
+    ("sync", &["domain", "clock", "process", "free_room", "ssh"]),
     ("balancer", &["domain", "clock", "http", "small_file"]),
     // A health check asks by HTTP, by TCP or by a command, from here or through a server's sshd.
     (
@@ -75,6 +79,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "balancer",
             "handshake",
+            "oidc",
+            "plugin",
         ],
     ),
     (
@@ -133,6 +139,7 @@ const BELONGS_TO: &[(&str, &[&str])] = &[
     ("git2", &["src/git", "src/demo"]),
     ("russh", &["src/ssh", "src/git", "src/handshake", "src/demo"]),
     ("clap", &["src/cli", "src/main.rs"]),
+    ("openidconnect", &["src/oidc"]),
 ];
 
 /// What `source`, found at `name`, uses and must not.

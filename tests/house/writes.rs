@@ -19,6 +19,10 @@ const RECORDED: &[(&str, &str)] = &[
         "held_out",
         "where at the balancers' endpoints servers are out because of us",
     ),
+    (
+        "identities",
+        "which groups a login from outside told last, and when",
+    ),
     ("jobs", "which instance does a periodic job"),
     ("leftovers", "what could not be deleted on servers"),
     ("log_chunks", "log lines"),

@@ -1,11 +1,13 @@
 //! Users, sessions, locks.
 
 use deployer::clock::Clock;
+use deployer::domain::identity::SUBJECT_LIMIT;
 use deployer::domain::{
-    Action, ApiToken, Instant, Lock, LockId, SignedIn, TokenId, TokenScope, User, UserId,
+    Action, ApiToken, Identity, IdentityId, Instant, Lock, LockId, LoginProvider, SignedIn, TokenId,
+    TokenScope, User, UserId,
 };
 use deployer::store::sessions::SessionRows;
-use deployer::store::{SealingKey, locks, second_factors, sessions, tokens, users};
+use deployer::store::{SealingKey, identities, locks, second_factors, sessions, tokens, users};
 use time::OffsetDateTime;
 use tower_sessions::SessionStore;
 use tower_sessions::session::{Id, Record};
@@ -94,6 +96,8 @@ async fn the_sessions_of_an_account_are_found_and_ended(on: Database) {
             csrf: String::new(),
             seen: after(number),
             since: Some(noon()),
+            until: None,
+            provider: None,
             address: "192.0.2.7".into(),
             browser: String::new(),
         };
@@ -277,7 +281,60 @@ async fn a_lock_stops_what_it_covers_until_it_ends(on: Database) {
     assert_eq!(stopping(prod.id, after(60)).await, 0);
 }
 
+async fn an_identity_is_one_accounts_and_goes_with_it_and_its_name_stays_taken(on: Database) {
+    let store = TestStore::on(on).await;
+    let tx = crate::support::store::change(&store).await;
+    let user = users::insert(&tx, &alice(), None).await.unwrap();
+    // The longest there may be, of letters that take the most room.
+    let subject = "\u{1f980}".repeat(SUBJECT_LIMIT);
+    let issuer = format!("https://{}", "\u{1f980}".repeat(SUBJECT_LIMIT - 8));
+    let wanted = Identity {
+        id: IdentityId(0),
+        user: user.id,
+        provider: LoginProvider::Issuer(issuer),
+        subject,
+        created_at: noon(),
+        groups: Vec::new(),
+        groups_at: None,
+    };
+    let known = identities::insert(&tx, &wanted).await.unwrap();
+    let many: Vec<String> = (0..500)
+        .map(|number| format!("{number} {}", "é".repeat(240)))
+        .collect();
+    identities::note_groups(&tx, known.id, &many, after(1))
+        .await
+        .unwrap();
+    crate::support::store::bring_in(tx).await;
+    let found = identities::by_subject(&store.store, &wanted.provider, &wanted.subject).await;
+    let found = found.unwrap().unwrap();
+    assert_eq!((found.groups, found.groups_at), (many, Some(after(1))));
+    let shorter = &wanted.subject[4..];
+    let other = identities::by_subject(&store.store, &wanted.provider, shorter).await;
+    assert_eq!(other.unwrap(), None);
+    let plugin = identities::by_subject(&store.store, &LoginProvider::Plugin, &wanted.subject).await;
+    assert_eq!(plugin.unwrap(), None);
+
+    let tx = crate::support::store::change(&store).await;
+    let taken = identities::insert(&tx, &wanted).await.unwrap_err();
+    assert_eq!(taken.field_errors()[0].field, "subject");
+    drop(tx);
+    let tx = crate::support::store::change(&store).await;
+    assert!(!users::is_retired(&tx, &user.name).await.unwrap());
+    users::delete(&tx, user.id).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    assert_eq!(store.rows("identities").await, 0);
+    let upper = user.name.as_str().to_uppercase().parse().unwrap();
+    assert!(users::is_retired(&store.store, &upper).await.unwrap());
+    // The same name again, as an installation of before may have it, is taken once.
+    let tx = crate::support::store::change(&store).await;
+    let again = users::insert(&tx, &alice(), None).await.unwrap();
+    users::delete(&tx, again.id).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+    assert_eq!(store.rows("retired_names").await, 1);
+}
+
 on_every_database! {
+    an_identity_is_one_accounts_and_goes_with_it_and_its_name_stays_taken,
     a_change_of_a_user_leaves_the_password_alone,
     a_session_lives_until_it_expires,
     the_sessions_of_an_account_are_found_and_ended,

@@ -172,9 +172,12 @@ impl TestDatabase {
     }
 }
 
-/// The key of all installations in tests.
+/// The key of all installations in tests, as configurations have it.
+pub const SEALING_KEY: &str = "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e";
+
+/// The same for a store.
 pub fn sealing_key() -> SealingKey {
-    SealingKey::parse(&"5e".repeat(32)).unwrap()
+    SealingKey::parse(SEALING_KEY).unwrap()
 }
 
 impl Drop for TestDatabase {

@@ -7,6 +7,7 @@ pub mod databases;
 pub mod disk;
 pub mod haproxy;
 pub mod leftovers;
+pub mod oidc;
 pub mod proxy;
 pub mod rounds;
 pub mod setup;

@@ -340,6 +340,7 @@ impl Setup {
             secrets: Vec::new(),
             log: self.log,
             tree_limit: self.tree_limit,
+            groups_max_age: Duration::from_secs(24 * 3600),
         };
         let engine = Engine::new(engine::EngineParts {
             store: store.clone(),

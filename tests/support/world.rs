@@ -10,8 +10,8 @@ use deployer::app::{self, App};
 use deployer::clock::Clock;
 use deployer::domain::deployment::{ServerPart, ServerState};
 use deployer::domain::{
-    Actor, Deployment, DeploymentId, DeploymentState, Event, EventKind, LogLine, PauseReason, Step, User,
-    UserId,
+    Actor, Deployment, DeploymentId, DeploymentState, Event, EventKind, Identity, IdentityId, LogLine,
+    LoginProvider, PauseReason, Step, User, UserId,
 };
 use deployer::ssh::Connections;
 use deployer::store::{Store, log};
@@ -106,6 +106,27 @@ impl World {
         users::insert(&tx, &user, None).await.unwrap();
         let added = Event::new(EventKind::UserAdded, serde_json::json!({}));
         tx.commit(added.about(format!("user {name}"))).await.unwrap();
+    }
+
+    /// Lets the account `name` log in from outside, which tells `groups`.
+    pub async fn told_groups(&self, name: &str, groups: &[&str]) {
+        use deployer::store::{identities, users};
+        let tx = change(&self.store).await;
+        let user = users::by_name(&tx, name).await.unwrap();
+        for known in identities::of_user(&tx, user.id).await.unwrap() {
+            identities::delete(&tx, known.id).await.unwrap();
+        }
+        let known = Identity {
+            id: IdentityId(0),
+            user: user.id,
+            provider: LoginProvider::Plugin,
+            subject: name.to_owned(),
+            created_at: self.clock.now(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            groups_at: Some(self.clock.now()),
+        };
+        identities::insert(&tx, &known).await.unwrap();
+        super::store::bring_in(tx).await;
     }
 
     /// Requests a deployment as `admin`, who may do everything.

@@ -45,6 +45,8 @@ struct Site {
     consumed: Vec<&'static str>,
     deployments: i64,
     trust: Trust,
+    /// Bytes that stay free on this host.
+    keep_free: u64,
     limits: Limits,
     on_progress: OnProgress,
     /// The root directory of the server, as the test sees it.
@@ -88,6 +90,7 @@ impl Site {
             consumed: Vec::new(),
             deployments: 0,
             trust: Trust::Times,
+            keep_free: 0,
             limits: Limits::default(),
             on_progress: Box::new(|_| {}),
             root: "/".into(),
@@ -187,7 +190,8 @@ impl Site {
         let manifest = self.scan().await;
         let known = KnownTrees::new(self.known.iter().rev().cloned());
         let source = TreeSource::open(self.tree(), Arc::clone(&manifest), known)
-            .consumed(self.consumed.iter().copied());
+            .consumed(self.consumed.iter().copied())
+            .keeping_free(self.keep_free);
         let delivery = Delivery {
             session: &self.session,
             layout: &self.layout,

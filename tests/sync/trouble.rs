@@ -372,3 +372,24 @@ async fn a_target_below_a_file_is_found_by_the_check() {
         assert!(error.contains(&expected), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_pack_leaves_room_on_the_disk_of_this_host() {
+    for method in [SyncMethod::InPlace, SyncMethod::Symlink] {
+        let mut site = Site::new(method, &[], &[]).await;
+        site.write("a", "1");
+        site.deploy().await;
+        site.write("a", "2");
+        // Smaller packs are in memory.
+        site.write("big", &noise(9 << 20));
+        site.keep_free = u64::MAX;
+        let error = site.put_in_service().await.unwrap_err();
+        assert!(matches!(error, Error::Spool(_)), "{error}");
+        assert!(error.to_string().contains("(engine.keep_free_mib)"), "{error}");
+        assert_eq!(fs::read_to_string(site.served().join("a")).unwrap(), "1");
+        let beside: Vec<_> = fs::read_dir(site.here.path()).unwrap().collect();
+        assert_eq!(beside.len(), 1, "{beside:?}");
+        site.keep_free = 1;
+        site.deploy().await;
+    }
+}

@@ -3,13 +3,18 @@
 mod abuse;
 mod areas;
 mod away;
+mod calendar;
 mod connections;
 mod doors;
 mod floods;
 mod forms;
 mod kept;
 mod logins;
+mod lost_rights;
 mod matrix;
+pub mod outside;
+mod questions;
+mod rights;
 mod second_factor;
 mod sessions;
 mod shell;

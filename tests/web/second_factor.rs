@@ -336,3 +336,44 @@ async fn an_administrator_resets_it_for_somebody_who_lost_it() {
         .unwrap();
     assert_eq!(stage.store.rows("second_factors").await, 0);
 }
+
+/// Whether the field with this id is marked as wrong.
+fn is_marked(page: &str, id: &str) -> bool {
+    let field = page
+        .split("<input ")
+        .find(|field| field.contains(&format!("id=\"{id}\"")));
+    field.is_some_and(|field| field.contains("is-invalid"))
+}
+
+#[tokio::test]
+async fn a_wrong_code_is_told_at_the_form_that_had_it() {
+    let stage = stage(SecondFactorDemand::Optional).await;
+    stage.site.log_in("bob", PASSWORD).await;
+    stage.set_up().await;
+    for (act, other) in [("off", "codes"), ("codes", "off")] {
+        let refused = stage.act(act, "000000").await;
+        assert_eq!(refused.status(), 422);
+        let page = refused.text().await.unwrap();
+        assert!(page.contains("href=\"#code\""), "{page}");
+        assert!(is_marked(&page, "code"), "{page}");
+        assert!(page.contains(&format!("id=\"code-{other}\"")), "{page}");
+        assert!(!is_marked(&page, &format!("code-{other}")), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn the_addresses_of_forms_with_a_code_can_be_opened() {
+    let mut stage = stage(SecondFactorDemand::Optional).await;
+    stage.site.log_in("bob", PASSWORD).await;
+    stage.set_up().await;
+    let led = |answer: &Response| (answer.status().as_u16(), header(answer, "location").to_owned());
+    assert_eq!(led(&stage.site.get(ACT).await), (303, PAGE.to_owned()));
+    stage.half_in("bob").await;
+    let waits = stage.site.get("/login/code").await;
+    assert_eq!(waits.status(), 200);
+    let page = waits.text().await.unwrap();
+    assert!(page.contains("Six digits of your authenticator app"), "{page}");
+    stage.site.browser = browser();
+    let begins = stage.site.get("/login/code").await;
+    assert!(led(&begins).1.starts_with("/login"), "{begins:?}");
+}

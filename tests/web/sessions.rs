@@ -122,6 +122,12 @@ async fn administrators_end_sessions_of_anybody_and_their_streams_end_within_fiv
     assert_eq!((ended.status().as_u16(), header(&ended, "location")), (303, page));
     let (left, page) = list(&site, page).await;
     assert!(left.is_empty() && page.contains("1 session ended."), "{page}");
+    let (_, again) = {
+        site.post_from("/profile/sessions", "/admin/users/alice/sessions/end", "all")
+            .await;
+        list(&site, "/admin/users/alice/sessions").await
+    };
+    assert!(again.contains("There is no session to end."), "{again}");
     assert!(!stands(&site, &alice).await);
     let over = async { while of_alice.chunk().await.unwrap().is_some() {} };
     tokio::time::timeout(Duration::from_secs(6), over)

@@ -36,6 +36,12 @@ async fn people_make_their_own_tokens_which_are_shown_once_and_kept_as_digests()
         ("expires", "0", "within 1 to 3650 days"),
         ("actions", "fly", "is not an action"),
         ("projects", "a/b", "cannot be a name"),
+        ("projects", "shop shpo", "There is no project “shpo”"),
+        (
+            "environments",
+            "beta, prod",
+            "No project has an environment “prod”",
+        ),
     ] {
         let mut fields = vec![("name", "other"), ("expires", "30")];
         fields.retain(|(name, _)| *name != field);
@@ -107,4 +113,37 @@ async fn administrators_make_tokens_of_service_accounts_and_revoke_those_of_anyb
     site.post_at("/admin/users/dora/tokens", "/admin/users/dora/tokens/1/revoke")
         .await;
     assert_eq!(get(&site, "/projects/shop", &secret).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_scope_names_nothing_that_its_maker_may_not_see() {
+    use deployer::app::tokens::make_own;
+    use deployer::domain::Actor;
+    let site = site().await;
+    let scope = |project: &str, environment: &str| TokenScope {
+        projects: vec![project.parse().unwrap()],
+        environments: vec![environment.parse().unwrap()],
+        ..TokenScope::default()
+    };
+    // Nina sees no project.
+    site.add_user("nina").await;
+    for (who, project, environment, said) in [
+        ("nina", "shop", "beta", "There is no project “shop”"),
+        ("nina", "none", "beta", "There is no project “none”"),
+        (
+            "dora",
+            "shop",
+            "prod",
+            "None of these projects has an environment “prod”",
+        ),
+    ] {
+        let new = super::tokens::new("ci", scope(project, environment));
+        let refused = make_own(&site.app, &Actor::user(who, "192.0.2.7"), new).await;
+        let refused = refused.unwrap_err();
+        assert!(refused.message().contains(said), "{refused}");
+    }
+    let own = super::tokens::new("ci", scope("SHOP", "beta"));
+    make_own(&site.app, &Actor::user("dora", "192.0.2.7"), own)
+        .await
+        .unwrap();
 }

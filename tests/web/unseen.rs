@@ -175,3 +175,76 @@ async fn the_audit_log_tells_nothing_of_what_its_reader_may_not_view() {
     let log = site.get("/audit").await.text().await.unwrap();
     assert!(log.contains("shop/dev"), "{log}");
 }
+
+/// Dora may approve at dev and Paula configures it; Rita sees it. Bella is disabled, and ci is a program.
+const HOLDERS: &str = "p, rita, shop, dev, view, always, allow
+p, dora, shop, *, configure, always, allow
+p, bella, shop, *, configure, always, allow
+p, ci, shop, *, configure, always, allow
+p, paula, shop, *, configure, always, allow
+p, nosy, shop, prod, view, always, allow";
+
+#[tokio::test]
+async fn a_refusal_names_some_who_may() {
+    let policy = Some(HOLDERS);
+    let mut site = TestSite::start_with(Options {
+        policy,
+        ..Options::default()
+    })
+    .await;
+    for name in ["rita", "dora", "bella", "paula", "nosy"] {
+        site.add_user(name).await;
+    }
+    project(&site, "shop", &["dev", "prod"]).await;
+    let operator = super::support::operator();
+    deployer::app::accounts::set_disabled(&site.store, &operator, "bella", true)
+        .await
+        .unwrap();
+    let ask = async |site: &mut TestSite, name: &str, json: bool| {
+        site.browser = browser();
+        site.log_in(name, PASSWORD).await;
+        let token = site.token("/profile").await;
+        let request = site.browser.post(format!("{}/projects/shop/dev/lock", site.url));
+        let fields = [("csrf", token.as_str()), ("reason", "mine"), ("until", "")];
+        let request = request.form(&fields);
+        let request = match json {
+            true => request.header("accept", "application/json"),
+            false => request,
+        };
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, page) = ask(&mut site, "rita", false).await;
+    assert_eq!(status, 403);
+    let told = page
+        .split_once("Who may")
+        .map(|(_, rest)| rest)
+        .unwrap_or_default();
+    let told = told
+        .split_once("Decided")
+        .map(|(told, _)| told)
+        .unwrap_or_default();
+    for (name, is_named) in [
+        ("dora", true),
+        ("paula", true),
+        ("bella", false),
+        ("ci", false),
+        ("rita", false),
+    ] {
+        assert_eq!(
+            told.contains(&format!("<span>{name}</span>")),
+            is_named,
+            "{name}: {page}"
+        );
+    }
+    let (_, json) = ask(&mut site, "rita", true).await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        json["error"]["refusal"]["ask"],
+        serde_json::json!(["dora", "paula"])
+    );
+    // Whoever may not see the place learns nothing.
+    let (status, page) = ask(&mut site, "nosy", false).await;
+    assert_eq!(status, 404);
+    assert!(!page.contains("dora") && !page.contains("paula"), "{page}");
+}

@@ -160,7 +160,14 @@ fn who_may_is_told_with_lines_and_windows() {
         ["admin always [] 1", "group:sysadmins always [] 1"]
     );
     let users = who(Resource::Area(Area::Users), Action::View);
-    assert_eq!(told(&users), ["admin always [] 1", "group:sysadmins always [] 1"]);
+    assert_eq!(
+        told(&users),
+        [
+            "admin always [] 1",
+            "group:auditors always [] 1",
+            "group:sysadmins always [] 1"
+        ]
+    );
 }
 
 #[test]

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::access::diff::{Cell, PolicyComparison};
+use crate::access::cells::Cell;
+use crate::access::diff::PolicyComparison;
 use crate::access::files::Source;
 use crate::access::grid::Spot;
 use crate::access::load;
@@ -63,7 +64,7 @@ fn link() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-fn policy_text() -> impl Strategy<Value = String> {
+pub(super) fn policy_text() -> impl Strategy<Value = String> {
     (vec(rule(), 0..9), vec(link(), 0..8)).prop_map(|(rules, links)| {
         // Somebody administers, or the policy would be refused.
         let links: std::collections::BTreeSet<String> = links.into_iter().collect();
@@ -72,7 +73,7 @@ fn policy_text() -> impl Strategy<Value = String> {
     })
 }
 
-fn calendar_text() -> impl Strategy<Value = String> {
+pub(super) fn calendar_text() -> impl Strategy<Value = String> {
     let windows = select(&["08:00-18:00", "09:00-12:00", "20:00-02:00"][..]);
     let zones = select(&["UTC", "Europe/Paris"][..]);
     let freezes = select(
@@ -88,7 +89,7 @@ fn calendar_text() -> impl Strategy<Value = String> {
     })
 }
 
-fn loaded(policy: &str, calendar: &str) -> Option<Policy> {
+pub(super) fn loaded(policy: &str, calendar: &str) -> Option<Policy> {
     let dir = directory(&[(POLICY, policy), (CALENDAR, calendar), (TESTS, "")]);
     load::open(&Source::Directory(dir.path().to_owned()))
         .0
@@ -178,7 +179,7 @@ proptest! {
     }
 }
 
-fn compared(old: &str, new: &str) -> Vec<String> {
+pub(super) fn compared(old: &str, new: &str) -> Vec<String> {
     let of = |lines: &str| {
         let policy = format!("{}{lines}\n", shipped(POLICY).unwrap());
         let dir = directory(&[(POLICY, &policy), (TESTS, "")]);
@@ -190,9 +191,13 @@ fn compared(old: &str, new: &str) -> Vec<String> {
     assert!(found.is_complete);
     let one = |one: &crate::access::RightsChange| {
         let actions: Vec<&str> = one.actions.iter().copied().map(Action::as_str).collect();
+        let but = match one.but.as_slice() {
+            [] => String::new(),
+            but => format!(" but {}", but.join(" ")),
+        };
         format!(
-            "{} {}: {} {} ({})",
-            one.shift.word(),
+            "{} {}{but}: {} {} ({})",
+            one.shift.words(),
             one.who.join(" "),
             actions.join(" "),
             one.places.join(" "),
@@ -237,4 +242,92 @@ fn a_difference_is_told_in_few_words() {
         "{closed:#?}"
     );
     assert!(!closed.iter().any(|one| one.contains("admin")), "{closed:#?}");
+}
+
+#[test]
+fn who_may_be_the_second_person_is_told() {
+    let line = "p, zoe, shop, prod, deploy, always, allow with role:lead";
+    let leads = |names: &str| {
+        let links = names.split_whitespace();
+        let links: String = links.map(|name| format!("\ng, {name}, role:lead")).collect();
+        format!("{line}{links}")
+    };
+    assert_eq!(
+        compared(&leads("lea"), &leads("lea mallory group:ops")),
+        ["may be the second person group:ops mallory: deploy rollback shop/prod (always)"]
+    );
+    assert_eq!(
+        compared(&leads("lea mallory"), &leads("lea")),
+        ["may not be the second person any more mallory: deploy rollback shop/prod (always)"]
+    );
+    // A role of a role, and a line for other members.
+    assert_eq!(
+        compared(
+            &leads("role:chief"),
+            &format!("{}\ng, mallory, role:chief", leads("role:chief"))
+        ),
+        ["may be the second person mallory: deploy rollback shop/prod (always)"]
+    );
+    let by_others = leads("lea").replace("allow with role:lead", "allow with mallory");
+    let told = compared(&leads("lea"), &by_others);
+    let seconds = told.iter().filter(|one| one.contains("second person"));
+    assert_eq!(
+        seconds.collect::<Vec<_>>(),
+        [
+            "may be the second person mallory: deploy rollback shop/prod (always)",
+            "may not be the second person any more lea: deploy rollback shop/prod (always)"
+        ]
+    );
+    // Where nobody else was needed before, whoever is needed now gains nothing; nor do they lose what nobody
+    // needs any more.
+    let alone = line.replace(" with role:lead", "");
+    let told = |old: &str, new: &str| {
+        let mut told = compared(old, new);
+        told.retain(|one| one.contains("second person"));
+        told
+    };
+    let with_lea = |line: &str| format!("{line}\ng, lea, role:lead");
+    assert_eq!(told(&with_lea(&alone), &with_lea(line)), [""; 0]);
+    assert_eq!(told(&with_lea(line), &with_lea(&alone)), [""; 0]);
+}
+
+#[test]
+fn how_many_gain_and_lose_is_told_without_names() {
+    let opened = |lines: &str| {
+        let policy = format!("{}{lines}\n", shipped(POLICY).unwrap());
+        let dir = directory(&[(POLICY, &policy), (TESTS, "")]);
+        OpenedPolicy::open(Some(dir.path()))
+            .map_err(|report| report.problems)
+            .unwrap()
+    };
+    let reads = |names: &str| -> String {
+        let names = names.split_whitespace();
+        names.map(|name| format!("\ng, {name}, role:reader")).collect()
+    };
+    for (old, new, told) in [
+        ("", "", "nobody gains or loses"),
+        ("", "zoe", "1 user or group gains"),
+        ("zoe ann", "", "2 users or groups lose"),
+        ("zoe", "ann group:b", "2 users or groups gain, 1 loses"),
+        ("", "default", "everybody gains"),
+    ] {
+        let diff = opened(&reads(old)).diff(&opened(&reads(new)), at("2026-11-23 10:00"));
+        assert_eq!(diff.summary(), told);
+    }
+}
+
+#[test]
+fn a_comparison_can_be_given_up() {
+    let snapshot = |lines: &str| {
+        let policy = format!("{}{lines}\n", shipped(POLICY).unwrap());
+        let dir = directory(&[(POLICY, &policy), (TESTS, "")]);
+        Access::load(dir.path()).unwrap().snapshot()
+    };
+    let (old, new) = (snapshot(""), snapshot("g, zoe, role:reader"));
+    let now = at("2026-11-23 10:00");
+    assert_eq!(old.diff(&new, now, &|| true), None);
+    assert_eq!(
+        old.diff(&new, now, &|| false).unwrap().summary(),
+        "1 user or group gains"
+    );
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
-use super::values::{Excluded, RemoteUser, SharedPaths, Within};
+use super::values::{Excluded, RemoteUser, ServerGroup, SharedPaths, Within};
 use super::variables::VariablesSpec;
 use super::{demand_other_name, demand_project, grounds, keys, renames};
 use crate::access::Permit;
@@ -49,6 +49,7 @@ pub struct EnvironmentSpec {
     pub clusters: Vec<ClusterId>,
     pub excluded: Excluded,
     pub shared: SharedPaths,
+    pub readers: Option<ServerGroup>,
     pub variables: VariablesSpec,
     pub local_timeout: Timeout,
     pub remote_timeout: Timeout,
@@ -80,6 +81,7 @@ impl EnvironmentSpec {
         let options = EnvironmentOptions {
             excluded: self.excluded.0,
             shared: self.shared.0,
+            readers: self.readers.map(Into::into),
             variables: self.variables.over(&before.options)?,
             local_timeout: self.local_timeout.get(),
             remote_timeout: self.remote_timeout.get(),

@@ -110,7 +110,7 @@ pub async fn delete(app: &App, permit: &Permit, name: &str) -> Result<User> {
 /// Sets the password of a user; returns it when it was generated because none was given.
 ///
 /// # Errors
-/// A complaint about the field `password`; not found.
+/// As [`accounts::set_password`].
 pub async fn set_password(
     app: &App,
     permit: &Permit,

@@ -55,6 +55,10 @@ checked_text! {
     RemoteUser, remote_user
 }
 checked_text! {
+    /// A group on servers, by its name or number.
+    ServerGroup, server_group
+}
+checked_text! {
     /// A sentence about something; may be empty.
     Description, description
 }
@@ -94,6 +98,20 @@ fn remote_user(text: &str) -> Result<(), String> {
     if !starts_well || !plain || text.len() > USER_LIMIT {
         return Err(format!(
             "“{}” cannot be a user: use letters, digits, “.”, “_”, “-” and “@”, beginning with a letter or digit.",
+            text.escape_debug()
+        ));
+    }
+    Ok(())
+}
+
+fn server_group(text: &str) -> Result<(), String> {
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let plain = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "._-@".contains(c));
+    if !starts_well || !plain || text.len() > USER_LIMIT {
+        return Err(format!(
+            "“{}” cannot be a group: use letters, digits, “.”, “_”, “-” and “@”, beginning with a letter or digit.",
             text.escape_debug()
         ));
     }

@@ -1,4 +1,4 @@
-//! Compares deployments, approvals and accounts with the events that recorded them.
+//! Compares deployments, approvals, accounts and API tokens with the events that recorded them.
 //!
 //! The chain proves the events; this proves what pages show beside them. A row whose event was cut lawfully
 //! has nothing to be compared with.
@@ -7,6 +7,7 @@ mod accounts;
 mod contradiction;
 mod course;
 mod requests;
+mod tokens;
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,6 +16,7 @@ pub use self::contradiction::Contradiction;
 use self::contradiction::apply;
 use self::course::of_course;
 use self::requests::of_request;
+use self::tokens::differences_of_tokens;
 use crate::domain::{AuditEvent, Deployment, DeploymentId, EventKind, Instant, Result};
 use crate::store::audit::{self, AuditReading, StoredEvent};
 use crate::store::{Page, PastFilter, Reader, Store, deployments};
@@ -60,6 +62,7 @@ pub(super) async fn all(store: &Store) -> Result<Vec<String>> {
     }
     told.extend(missing(store).await?);
     told.extend(differences_of_accounts(store, lawful).await?);
+    told.extend(differences_of_tokens(store, lawful).await?);
     if told.len() > TOLD {
         let more = told.len() - TOLD;
         told.truncate(TOLD);
@@ -78,9 +81,10 @@ async fn forgotten_until(store: &Store) -> Result<Option<Instant>> {
             return Ok(until);
         }
         for cut in events {
-            let detail = cut.into_event().event.detail;
-            let before = detail["before"].as_str();
-            until = until.max(before.and_then(|at| at.parse().ok()));
+            let cut = cut.into_event().event;
+            let before: Option<Instant> = cut.detail["before"].as_str().and_then(|at| at.parse().ok());
+            // What happened after a cut was not cut by it, whatever day it was given.
+            until = until.max(before.map(|before| before.min(cut.at)));
         }
     }
 }

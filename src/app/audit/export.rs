@@ -115,6 +115,7 @@ impl Export {
             ExportFormat::Jsonl => {
                 let first = json!({
                     "deployer_audit_export": 1, "by": by, "at": at, "head": head, "filter": filter,
+                    "proven": PROVEN,
                 });
                 format!("{first}\n")
             }
@@ -166,6 +167,9 @@ impl Export {
         }
     }
 }
+
+/// What lines of JSON say themselves of what their hashes prove.
+const PROVEN: &str = "hash proves number, at, actor, impersonator, address, action, resource, outcome, permit, detail and prev_hash of its line; sentence is made from them for reading, and proves nothing; nor does a line with covered";
 
 const COLUMNS: [&str; 13] = [
     "number",
@@ -229,6 +233,13 @@ pub fn in_words(filter: &AuditFilter, action: &str) -> String {
             match filter.hidden.len() {
                 0 => String::new(),
                 hidden => format!("{hidden} resources that the reader may not view"),
+            },
+        ),
+        (
+            "text not looked for in the details of",
+            match filter.text {
+                Some(_) => filter.covered.join(", "),
+                None => String::new(),
             },
         ),
     ];

@@ -4,17 +4,21 @@
 //! Deployments are told as the audit log has them. Who wrote what is read from the commits that a deployment
 //! brought; an author is matched with an account by e-mail address, name or display name.
 
+mod duties;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant as Moment;
 
+use self::duties::duties;
+pub use self::duties::{Duties, DutyFinding};
 use super::comparison::Contradiction;
 use super::covered::covered;
 use crate::access::Permit;
 use crate::app::admin::demand_reading;
 use crate::app::{App, history};
-use crate::domain::{Area, AuditEvent, Deployment, Instant, Project, Result, User};
+use crate::domain::{Area, AuditEvent, Deployment, Instant, Outcome, Project, Result, User};
 use crate::store::audit::{AuditReading, StoredEvent};
 use crate::store::{AuditFilter, Page, PastFilter, projects, users};
 
@@ -107,47 +111,6 @@ pub struct ReportedDeployment {
     pub duties: Duties,
 }
 
-/// Who wrote, requested and approved a deployment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Duties {
-    /// The accounts of the authors, or their names where they have none.
-    pub authors: BTreeSet<String>,
-    /// Why the authors are not known, or not all of them; empty where they are.
-    pub unknown: String,
-    pub finding: DutyFinding,
-}
-
-/// Whether different people wrote, requested and approved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DutyFinding {
-    /// A second person had a hand in it.
-    Separate,
-    /// One person wrote all of it and requested it, and nobody approved it.
-    OnePerson,
-    /// The requester wrote some of it, and nobody approved it.
-    RequesterWrote,
-    /// The approver wrote some of it.
-    ApproverWrote,
-    /// The requester approved it.
-    SelfApproved,
-    /// The authors are not known.
-    Unknown,
-}
-
-impl DutyFinding {
-    /// A few words for people.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Separate => "Separate people",
-            Self::OnePerson => "One person alone",
-            Self::RequesterWrote => "Requester is an author",
-            Self::ApproverWrote => "Approver is an author",
-            Self::SelfApproved => "Own approval",
-            Self::Unknown => "Not known",
-        }
-    }
-}
-
 /// Makes a report of what the reader may view. Needs a permit to read the log.
 ///
 /// # Errors
@@ -163,6 +126,8 @@ pub async fn report(app: &App, permit: &Permit, wanted: &ReportRequest) -> Resul
         about,
         from: Some(wanted.from),
         to: Some(wanted.to),
+        // What was refused or failed changed nothing.
+        outcome: Some(Outcome::Allowed),
         ..AuditFilter::default()
     };
     let all = |_: &AuditEvent| true;
@@ -309,68 +274,4 @@ async fn authors(
         false => String::new(),
     };
     (names.collect(), unknown)
-}
-
-fn duties(one: &Deployment, authors: BTreeSet<String>, unknown: String) -> Duties {
-    let given = one.approval.as_ref().and_then(|approval| approval.given.as_ref());
-    let approver = given.map(|(who, _)| who.as_str());
-    let requesters = [Some(one.actor.as_str()), one.impersonator.as_deref()];
-    let requesters: Vec<&str> = requesters.into_iter().flatten().collect();
-    let finding = finding(&requesters, approver, &authors, unknown.is_empty());
-    Duties {
-        authors,
-        unknown,
-        finding,
-    }
-}
-
-fn finding(
-    requesters: &[&str],
-    approver: Option<&str>,
-    authors: &BTreeSet<String>,
-    all_known: bool,
-) -> DutyFinding {
-    let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
-    let requested = |who: &str| requesters.iter().any(|one| same(one, who));
-    let wrote = |who: &str| authors.iter().any(|author| same(author, who));
-    match approver {
-        Some(approver) if requested(approver) => DutyFinding::SelfApproved,
-        Some(approver) if wrote(approver) => DutyFinding::ApproverWrote,
-        Some(_) => DutyFinding::Separate,
-        None if authors.is_empty() => DutyFinding::Unknown,
-        None if all_known && authors.iter().all(|author| requested(author)) => DutyFinding::OnePerson,
-        None if requesters.iter().any(|who| wrote(who)) => DutyFinding::RequesterWrote,
-        None if all_known => DutyFinding::Separate,
-        None => DutyFinding::Unknown,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_person_alone_is_told_from_two() {
-        use DutyFinding as F;
-        /// Requesters, approver, authors, whether those are all known, what is found.
-        type Case<'a> = (&'a [&'a str], Option<&'a str>, &'a [&'a str], bool, F);
-        let cases: [Case<'_>; 10] = [
-            (&["alice"], None, &["alice"], true, F::OnePerson),
-            (&["Alice"], None, &["alice"], true, F::OnePerson),
-            (&["alice"], None, &["alice", "bob"], true, F::RequesterWrote),
-            (&["alice"], None, &["alice"], false, F::RequesterWrote),
-            (&["alice"], None, &["bob"], true, F::Separate),
-            (&["alice"], None, &["bob"], false, F::Unknown),
-            (&["alice"], None, &[], true, F::Unknown),
-            (&["alice"], Some("bob"), &["alice"], true, F::Separate),
-            (&["alice"], Some("bob"), &["bob"], true, F::ApproverWrote),
-            // Whoever acts in another name asks too.
-            (&["alice", "root"], Some("root"), &["bob"], true, F::SelfApproved),
-        ];
-        for (requesters, approver, authors, all_known, expected) in cases {
-            let authors = authors.iter().map(|one| (*one).to_owned()).collect();
-            let found = finding(requesters, approver, &authors, all_known);
-            assert_eq!(found, expected, "{requesters:?} {approver:?} {authors:?}");
-        }
-    }
 }

@@ -1,26 +1,25 @@
 //! Proves the audit log: against itself, against heads handed out before, against archives of what was cut,
 //! and the rest of the database against the log.
 
+mod archives;
+
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde_json::Value;
-
+use self::archives::{Archive, joints};
 use super::comparison;
 use super::heads::in_file;
 use super::keys::key;
 use crate::config::Config;
-use crate::domain::{Error, ErrorKind, Instant, Result};
-use crate::small_file;
+use crate::domain::{ErrorKind, Instant, Result};
 use crate::store::Store;
-use crate::store::audit::{self, AuditFault, AuditPublicKey, Chain, Dated, Head, StoredEvent};
+use crate::store::audit::{self, AuditFault, AuditPublicKey, Chain, Dated, Head};
 
 /// The most faults that are told; the first says where the log stops being what it was.
 const FAULTS: usize = 20;
 
 /// What is told where the database answers, but not with what belongs into its columns.
-const UNREADABLE: &str = "Deployments and accounts could not be compared with their events: something in the database cannot be read. It was changed, or the database is damaged.";
+const UNREADABLE: &str = "Deployments, accounts and API tokens could not be compared with their events: something in the database cannot be read. It was changed, or the database is damaged.";
 
 /// What the log is compared with, beside the heads that this instance handed out.
 #[derive(Debug, Default)]
@@ -51,6 +50,8 @@ pub struct Verification {
     pub before_cut: usize,
     /// Heads whose signature was not compared with a known key.
     pub unknown_keys: bool,
+    /// Heads that prove nothing, and why, as sentences: a digit is wrong, or they are of another log.
+    pub unusable: Vec<String>,
     /// An event, and the first one after it whose time is much earlier.
     pub set_back: Option<(Dated, Dated)>,
     /// What is wrong with the log, the first event first.
@@ -60,8 +61,13 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong, and everything that was given could be compared.
     pub fn is_whole(&self) -> bool {
+        self.fits() && self.unusable.is_empty()
+    }
+
+    /// Whether nothing that could be compared is wrong.
+    pub fn fits(&self) -> bool {
         self.faults.is_empty() && self.differences.is_empty()
     }
 
@@ -118,13 +124,20 @@ impl Verification {
                     .to_owned(),
             );
         }
-        said.push("Deployments, approvals and accounts were compared with their events.".to_owned());
+        said.push(
+            "Deployments, approvals, accounts, second factors and API tokens were compared with their events."
+                .to_owned(),
+        );
         said
     }
 
     /// The verdict in one sentence.
     pub fn verdict(&self) -> String {
-        match (self.is_whole(), self.first_wrong()) {
+        match (self.fits(), self.first_wrong()) {
+            (true, _) if !self.unusable.is_empty() => {
+                "Not everything could be compared: a head that was given is none of this log, or was not copied exactly. What could be compared fits."
+                    .to_owned()
+            }
             (true, _) => "The audit log is intact.".to_owned(),
             (false, Some(first)) => format!(
                 "The audit log was tampered with or damaged. The first wrong event is {first}. Keep a copy of the database and find out who could access it."
@@ -156,15 +169,15 @@ pub async fn prove((config, store): (&Config, &Store), evidence: Evidence) -> Re
     let mut archives = Vec::new();
     let mut faults = Vec::new();
     for file in &evidence.archives {
-        let (archive, fault) = read_archive(file, Chain::new(keys.clone(), wanted.clone()))?;
-        match fault {
-            None => archives.push(archive),
+        match archives::read(file, &keys, &wanted)? {
+            Ok(archive) => archives.push(archive),
             // It does not reach to where it would fit.
-            Some(fault) => faults.push(fault),
+            Err(fault) => faults.push(fault),
         }
     }
-    // The ends of archives have to be in the log, or just before it.
-    let ends = archives.iter().map(Chain::last);
+    // The ends of archives have to be in the log, or just before it; so may be what stands before them.
+    let around = |archive: &Archive| [archive.chain.first().saturating_sub(1), archive.chain.last()];
+    let ends = archives.iter().flat_map(around);
     let (chain, fault) = walk(store, &keys, wanted.iter().copied().chain(ends).collect()).await?;
     faults.extend(fault);
     faults.extend(joints(&archives, &chain));
@@ -208,100 +221,25 @@ async fn walk(
     }
 }
 
-/// Follows an archive.
-fn read_archive(file: &Path, mut chain: Chain) -> Result<(Chain, Option<AuditFault>)> {
-    let unreadable = |cause: std::io::Error| {
-        let sentence = format!("The archive {} cannot be read: {cause}.", file.display());
-        Error::unavailable(sentence).because(cause)
-    };
-    let lines = BufReader::new(small_file::open(file).map_err(unreadable)?).lines();
-    for line in lines {
-        let line = line.map_err(unreadable)?;
-        // The first and the last line say what the archive is.
-        let Some(event) = StoredEvent::from_line(&line) else {
-            if is_of_a_part(&line) {
-                return Err(Error::invalid(format!(
-                    "{} was exported with a filter. Only an export of everything proves itself.",
-                    file.display()
-                )));
-            }
-            continue;
-        };
-        if let Err(fault) = chain.follow(&event) {
-            let reason = format!("In {}: {}", file.display(), fault.reason);
-            return Ok((chain, Some(AuditFault { reason, ..fault })));
-        }
-    }
-    if chain.count() == 0 {
-        return Err(Error::invalid(format!(
-            "The file {} holds no events of an audit log.",
-            file.display()
-        )));
-    }
-    Ok((chain, None))
-}
-
-/// Whether the first line of an export says that it is not of the whole log.
-fn is_of_a_part(line: &str) -> bool {
-    let title: Value = serde_json::from_str(line).unwrap_or_default();
-    title["filter"].as_str().is_some_and(|filter| !filter.is_empty())
-}
-
-/// Archives that do not fit the log, or each other; and the beginning of the log, where no archive ends.
-fn joints(archives: &[Chain], log: &Chain) -> Vec<AuditFault> {
-    let mut faults = Vec::new();
-    for archive in archives {
-        let last = archive.last();
-        let follows = |other: &&Chain| other.first() == last.saturating_add(1);
-        let fits = match archives.iter().chain([log]).find(follows) {
-            _ if log.met(last).is_some() => log.met(last) == Some(archive.hash()),
-            Some(next) => next.hash_before() == archive.hash(),
-            None => false,
-        };
-        if !fits {
-            let reason = format!(
-                "An archive ends with event {last}, and the log does not go on from there: one of them was changed, or an archive between them is missing."
-            );
-            faults.push(AuditFault::at(last, reason));
-        }
-    }
-    let is_archived = archives
-        .iter()
-        .any(|archive| archive.last().saturating_add(1) == log.first());
-    if !is_archived {
-        faults.extend(log.begins_wrong());
-    }
-    faults
-}
-
 /// Compares heads with the events that they name.
 fn compare_heads(
     found: &mut Verification,
     faults: &mut Vec<AuditFault>,
     heads: &[Head],
     keys: &[AuditPublicKey],
-    (archives, log): (&[Chain], &Chain),
+    (archives, log): (&[Archive], &Chain),
 ) {
     // After the first fault nothing was looked at.
     let is_broken = !faults.is_empty();
     let mut fitted = 0;
     for head in heads {
         let (number, at) = (head.number, day(head.at));
-        if !head.is_genuine() {
-            let reason =
-                format!("The head of {at} about event {number} was changed: its signature is wrong.");
-            faults.push(AuditFault { event: None, reason });
+        if let Some(why) = unusable(head, keys) {
+            found.unusable.push(why);
             continue;
         }
-        if !keys.is_empty() && !keys.contains(&head.key) {
-            let reason = format!(
-                "The head of {at} about event {number} is signed with the key {}, which is not known here.",
-                head.key.short()
-            );
-            faults.push(AuditFault { event: None, reason });
-            continue;
-        }
-        let met = archives.iter().chain([log]).find_map(|chain| chain.met(number));
+        let mut chains = archives.iter().map(|archive| &archive.chain).chain([log]);
+        let met = chains.find_map(|chain| chain.met(number));
         if met == Some(head.hash.as_str()) {
             (fitted, found.fitting) = (number, found.fitting + 1);
             found.newest = Some(head.clone());
@@ -323,4 +261,22 @@ fn compare_heads(
             faults.push(AuditFault::at(first, reason));
         }
     }
+}
+
+/// Why a head says nothing about this log; `None`: it does. Whoever changes the log cannot make such a head, so
+/// it is no trace of that.
+fn unusable(head: &Head, keys: &[AuditPublicKey]) -> Option<String> {
+    let (number, at) = (head.number, day(head.at));
+    if !head.is_genuine() {
+        return Some(format!(
+            "The head of {at} about event {number} proves nothing: its signature is wrong. Compare it digit by digit with where it was kept."
+        ));
+    }
+    if !keys.is_empty() && !keys.contains(&head.key) {
+        return Some(format!(
+            "The head of {at} about event {number} is signed with the key {}, which is not known here: it is of another installation, or of an earlier key of this one, whose public half can be given with --key.",
+            head.key.short()
+        ));
+    }
+    None
 }

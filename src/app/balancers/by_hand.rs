@@ -138,10 +138,24 @@ impl Doing {
             ByHand::Ready => self.opened.ready(slots).await,
         };
         self.note(&done).await?;
-        done?;
+        done.map_err(|error| self.told(error))?;
         match self.act {
             ByHand::Ready => Ok(self.kept_by().await),
             ByHand::Drain | ByHand::Maint => Ok(None),
+        }
+    }
+
+    /// The error for people. With several endpoints each is read before any is changed, so what is not done in part
+    /// is not done at all.
+    fn told(&self, error: balancer::Error) -> Error {
+        let is_untouched = self.row.endpoints.len() > 1 && !matches!(error, balancer::Error::Partly { .. });
+        let error = Error::from(error);
+        match is_untouched {
+            false => error,
+            true => {
+                let sentence = format!("{} No endpoint was changed.", error.message());
+                Error::new(error.kind(), sentence).because(error)
+            }
         }
     }
 

@@ -137,7 +137,9 @@ pub async fn answer(app: &App, actor: &Actor, id: DeploymentId, answer: Answer) 
         at: now,
         groups: permit.actor().groups.clone(),
         token: permit.actor().token.clone(),
+        impersonator: permit.actor().impersonator.clone(),
         takes_over,
+        permit: Some(permit.line().clone()),
     };
     deployments::answer(&change, id, &answered).await?;
     let mut detail = json!({ "answer": answer.as_str(), "to": reason(&deployment) });

@@ -16,7 +16,7 @@ use crate::domain::{
 use crate::store::{Change, Reader, deployments, environments, projects, sealing, tokens, users};
 
 /// Why what awaits its approval cannot be approved as it was requested.
-const CHANGED: &str = "What it would do has changed since it was requested: other servers, another order, or other settings of the environment or project. Request it again.";
+const CHANGED: &str = "What it would do has changed since it was requested: other servers, another address of one, another order, or other settings of the environment or project. Request it again.";
 
 /// Approves a deployment: it becomes scheduled or queued.
 ///
@@ -49,13 +49,14 @@ pub async fn approve(app: &App, actor: &Actor, id: DeploymentId) -> Result<()> {
         return Err(Error::conflict(why));
     }
     let password = given_by_requester(&change, &deployment, permit.actor()).await?;
-    let password_given_at = password.map(|given| given.at);
+    let password_given_at = password.map(|(_, given)| given.at);
     if password_given_at.is_some() {
         detail["password_given_at"] = json!(password_given_at);
     }
     let given = Approval {
         password_given_at,
         given: Some((permit.actor().name.clone(), now)),
+        impersonator: permit.actor().impersonator.clone(),
         groups: Some(permit.actor().groups.clone()),
         token: permit.actor().token.clone(),
         ..approval
@@ -145,13 +146,13 @@ pub(in crate::app) async fn obstacle(
         )));
     }
     let given = given_by_requester(on, deployment, actor).await?;
-    let given = given.filter(|given| given.must_change || given.at >= deployment.queued_at);
-    Ok(given.map(|given| {
+    let given = given.filter(|(_, given)| given.must_change || given.at >= deployment.queued_at);
+    Ok(given.map(|(account, given)| {
         format!(
             "Deployment {} needs a second person: its requester {} set the password of {} on {}. Somebody else has to approve it.",
             deployment.id,
             given.by,
-            actor.name,
+            account,
             given.at.format("%Y-%m-%d %H:%M UTC")
         )
     }))
@@ -247,17 +248,22 @@ pub(in crate::app) async fn in_vain(app: &App, deployment: &Deployment) -> Resul
     }
 }
 
-/// The password that the requester of `deployment` last gave to the account of `actor`.
+/// The password that the requester of `deployment` last gave to an account behind the approval of `actor`, and
+/// that account.
 async fn given_by_requester(
     on: &impl Reader,
     deployment: &Deployment,
     actor: &Actor,
-) -> Result<Option<GivenPassword>> {
-    let (requesters, _) = sides(deployment, actor);
-    let approver = if_found(users::by_name(on, &actor.name).await)?;
-    Ok(approver
-        .and_then(|approver| approver.given_password)
-        .filter(|given| requesters.contains(&Some(&given.by))))
+) -> Result<Option<(String, GivenPassword)>> {
+    let (requesters, approves) = sides(deployment, actor);
+    for account in approves.into_iter().flatten() {
+        let approver = if_found(users::by_name(on, account).await)?;
+        let given = approver.and_then(|approver| approver.given_password);
+        if let Some(given) = given.filter(|given| requesters.contains(&Some(&given.by))) {
+            return Ok(Some((account.clone(), given)));
+        }
+    }
+    Ok(None)
 }
 
 fn obstacle_of_names(deployment: &Deployment, actor: &Actor, now: Instant) -> Option<String> {

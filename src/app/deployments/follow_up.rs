@@ -204,7 +204,7 @@ async fn continuation(
     let follow_up = FollowUp {
         origin: Some(id),
         servers: Some((if is_whole { target } else { to_do }, servers)),
-        approval: still_approved(app, actor, deployment).await?,
+        approval: still_approved(app, actor, origin).await?,
         overridden_at: Some(deployment.queued_at),
     };
     let lock_override = match &deployment.lock_override {
@@ -227,20 +227,30 @@ async fn continuation(
 }
 
 /// The approval of the earlier deployment, while it counts: the rest was part of what was approved. Nobody
-/// can use their own approval, and the approval of a deleted or disabled account no longer counts.
-async fn still_approved(app: &App, actor: &Actor, deployment: &Deployment) -> Result<Option<Approval>> {
+/// can use their own approval, and the approval of a deleted or disabled account no longer counts, nor one for
+/// servers that are reached elsewhere by now.
+async fn still_approved(app: &App, actor: &Actor, origin: &Origin) -> Result<Option<Approval>> {
+    let deployment = &origin.deployment;
     let Some(approval) = deployment.approval.clone() else {
         return Ok(None);
     };
     let Some((by, _)) = &approval.given else {
         return Ok(None);
     };
-    if actor.is_by(by) || app.now() >= approval.expires_at {
+    let behind: Vec<&String> = [by].into_iter().chain(&approval.impersonator).collect();
+    if behind.iter().any(|one| actor.is_by(one)) || app.now() >= approval.expires_at {
         return Ok(None);
     }
-    let approver = if_found(users::by_name(&app.store, by).await)?;
-    let is_enabled = approver.is_some_and(|user| !user.disabled);
-    Ok(is_enabled.then_some(approval))
+    for account in behind {
+        let approver = if_found(users::by_name(&app.store, account).await)?;
+        if approver.is_none_or(|user| user.disabled) {
+            return Ok(None);
+        }
+    }
+    let moved = app
+        .engine
+        .is_reached_elsewhere(&origin.environment, deployment.id);
+    Ok((!moved.await?).then_some(approval))
 }
 
 impl Origin {

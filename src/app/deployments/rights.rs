@@ -172,6 +172,7 @@ pub(super) fn approval(
     Some(Approval {
         expires_at: app.now() + TimeDelta::hours(i64::from(hours)),
         given: None,
+        impersonator: None,
         groups: None,
         token: None,
         password_given_at: None,

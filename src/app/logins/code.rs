@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::{LoggedIn, Logins, done, find, known_device, own, stands, throttled};
+use super::{LoggedIn, Logins, done, find, known_device, marks_of, own, stands, throttled};
 use crate::app::App;
+use crate::app::outside;
 use crate::app::second_factor::{self, recovery};
 use crate::domain::{Actor, Error, ErrorKind, EventKind, HalfIn, Instant, Result, SecondFactor, User};
 use crate::store::{Change, second_factors, users};
@@ -33,26 +34,46 @@ impl Logins {
         now: Instant,
     ) -> Result<LoggedIn> {
         let begin_again = || Error::new(ErrorKind::Unauthenticated, "This took too long. Log in again.");
-        let Some((user, Some(hash))) = find(&app.store, &half.name).await? else {
+        let Some((user, hash)) = find(&app.store, &half.name).await? else {
             return Err(begin_again());
         };
-        let is_same = user.id == half.id && stands(&user, Some(&hash), &half.name, &half.stamp);
+        let marks = marks_of(app, &user, hash.as_deref()).await?;
+        let is_same = user.id == half.id && stands(&user, &marks, &half.name, &half.stamp);
         if !is_same || now >= half.until {
             return Err(begin_again());
         }
         let actor = Actor::user(user.name.as_str(), address);
-        let device = device.and_then(|mark| known_device(mark, &hash));
+        let device = hash.as_deref().and_then(|hash| known_device(device?, hash));
         let (change, _) = self.with_code(app, (&actor, &user), (code, device), now).await?;
         users::logged_in(&change, user.id, now).await?;
-        let (_, event) = done(&actor, EventKind::LoginSucceeded);
+        let (_, mut event) = done(&actor, EventKind::LoginSucceeded);
+        if let Some(provider) = &half.provider {
+            outside::note_groups(&change, (&user, provider), &half.groups).await?;
+            event = event
+                .with("by", json!(provider))
+                .with("groups", json!(half.groups));
+        }
         change.commit(event.with("second_factor", json!(true))).await?;
+        let known = match hash.filter(|_| half.provider.is_none()) {
+            Some(hash) => LoggedIn::new(user, half.groups.clone(), &hash),
+            None => LoggedIn {
+                user,
+                groups: half.groups.clone(),
+                stamp: half.stamp.clone(),
+                device: String::new(),
+                second_factor: true,
+                until: half.ends,
+                provider: half.provider.clone(),
+            },
+        };
         Ok(LoggedIn {
             second_factor: true,
-            ..LoggedIn::new(user, half.groups.clone(), &hash)
+            ..known
         })
     }
 
-    /// Begins to set up a second factor for `actor`, whose password this is. It counts once it is confirmed.
+    /// Begins to set up a second factor for `actor`, whose password this is, where they have one. It counts once it is
+    /// confirmed.
     ///
     /// # Errors
     /// A complaint about the field `old`; throttled; a conflict when there is one.
@@ -64,7 +85,12 @@ impl Logins {
         now: Instant,
     ) -> Result<()> {
         let kinds = (EventKind::CodeFailed, EventKind::LoginThrottled);
-        let user = self.demand_password(app, actor, (password, kinds)).await?;
+        let (own, hash) = users::with_password_hash(&app.store, &actor.name).await?;
+        // Whoever has none came by a login from outside.
+        let user = match hash {
+            Some(_) => self.demand_password(app, actor, (password, kinds)).await?,
+            None => own,
+        };
         if second_factors::confirmed_at(&app.store, user.id).await?.is_some() {
             return Err(Error::conflict(
                 "There is a second factor already. Turn it off first.",

@@ -28,6 +28,14 @@ pub struct TokenHolder {
     pub actor: Actor,
 }
 
+impl TokenHolder {
+    /// Whether the scope of the token is to view, and nothing else.
+    pub fn only_views(&self) -> bool {
+        let token = self.actor.token.as_ref();
+        token.is_some_and(|token| token.scope.only_views())
+    }
+}
+
 /// Counts wrong tokens. One for the whole process.
 pub struct Tokens {
     wrong: Counter,

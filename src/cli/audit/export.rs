@@ -70,6 +70,7 @@ impl Args {
             text: self.text.clone(),
             outcome: self.outcome,
             hidden: Vec::new(),
+            covered: Vec::new(),
             from: self.from,
             to: self.before,
         }

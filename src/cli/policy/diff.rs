@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::outcome::{CommandFailure, complain, say};
-use super::directory::{open, say_json};
+use super::directory::{open, say_json, told};
 use crate::access::RightsChange;
 use crate::clock::Clock;
 use crate::domain::Action;
@@ -31,7 +31,14 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CommandFailure> {
-    let (old, new) = (open(Some(&args.old))?, open(Some(&args.new))?);
+    told(args.json, answer(args))
+}
+
+fn answer(args: &Args) -> Result<(), CommandFailure> {
+    let (old, new) = (
+        open(Some(&args.old), args.json)?,
+        open(Some(&args.new), args.json)?,
+    );
     let found = old.diff(&new, Clock::System.now());
     if args.json {
         say_json(&found)?;
@@ -61,11 +68,15 @@ fn print(one: &RightsChange) {
         .iter()
         .map(|name| if name == GUEST { "everybody" } else { name.as_str() })
         .collect();
+    let but = match one.but.as_slice() {
+        [] => String::new(),
+        but => format!(" but {}", but.join(", ")),
+    };
     let actions: Vec<&str> = one.actions.iter().copied().map(Action::as_str).collect();
     let sign = if one.shift.is_gain() { '+' } else { '-' };
     say(format_args!(
-        "{sign} {}: {} {} ({}) {} [{}]",
-        one.shift.word(),
+        "{sign} {}: {}{but} {} ({}) {} [{}]",
+        one.shift.words(),
         who.join(", "),
         actions.join(", "),
         one.places.join(", "),

@@ -3,11 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::super::config_args::ConfigArgs;
 use super::super::outcome::{CommandFailure, complain, say};
-use crate::access::OpenedPolicy;
+use crate::access::{OpenedPolicy, Problem};
 use crate::domain::Error;
+
+/// What is said of a policy that cannot be asked.
+const HAS_ERRORS: &str = "The policy has errors; correct them first.";
 
 /// The directory that a question is about.
 #[derive(Debug, Clone, clap::Args)]
@@ -21,8 +25,15 @@ pub(super) struct DirArgs {
 }
 
 impl DirArgs {
-    pub(super) fn open(&self) -> Result<OpenedPolicy, CommandFailure> {
-        open(chosen(self.dir.as_deref(), &self.config)?.as_deref())
+    /// As [`open`]; says so where it is the shipped policy that is asked.
+    pub(super) fn open(&self, json: bool) -> Result<OpenedPolicy, CommandFailure> {
+        let dir = chosen(self.dir.as_deref(), &self.config)?;
+        if dir.is_none() {
+            complain(
+                "No policy directory is configured: this is what the policy shipped inside the program says. Give --dir, or set access.policies.",
+            );
+        }
+        open(dir.as_deref(), json)
     }
 }
 
@@ -53,19 +64,32 @@ fn demand_directory(dir: &Path) -> Result<(), CommandFailure> {
     Err(Error::invalid(sentence).into())
 }
 
-/// Opens a policy to ask it something; prints what keeps it from that.
-pub(super) fn open(dir: Option<&Path>) -> Result<OpenedPolicy, CommandFailure> {
+/// Opens a policy to ask it something; prints what keeps it from that, with `json` as JSON too.
+pub(super) fn open(dir: Option<&Path>, json: bool) -> Result<OpenedPolicy, CommandFailure> {
     if let Some(dir) = dir {
         demand_directory(dir)?;
     }
     OpenedPolicy::open(dir).map_err(|report| {
-        report
+        let errors: Vec<&Problem> = report
             .problems
             .iter()
             .filter(|problem| problem.is_error())
-            .for_each(complain);
-        complain("The policy has errors; correct them first.");
+            .collect();
+        errors.iter().for_each(complain);
+        complain(HAS_ERRORS);
+        if json {
+            say(json!({ "error": HAS_ERRORS, "problems": errors }));
+        }
         CommandFailure::Printed
+    })
+}
+
+/// What came of a command; with `json`, an error is printed as JSON beside the sentence about it.
+pub(super) fn told(json: bool, done: Result<(), CommandFailure>) -> Result<(), CommandFailure> {
+    done.inspect_err(|failure| match failure {
+        CommandFailure::Printed => {}
+        failure if json => say(json!({ "error": failure.to_string() })),
+        _ => {}
     })
 }
 

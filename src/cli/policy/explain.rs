@@ -3,8 +3,8 @@
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::super::outcome::{CommandFailure, say};
-use super::directory::{DirArgs, say_json};
+use super::super::outcome::{CommandFailure, complain, say};
+use super::directory::{DirArgs, say_json, told};
 use crate::access::{DrawnDay, Explanation, PolicyQuestion, Ruling, SpeakingLine, names_for};
 use crate::clock::Clock;
 use crate::domain::{Action, Error, Instant};
@@ -46,8 +46,12 @@ struct Told {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CommandFailure> {
+    told(args.json, answer(args))
+}
+
+fn answer(args: &Args) -> Result<(), CommandFailure> {
     let wrong = |sentence: String| CommandFailure::Usage(Error::invalid(sentence));
-    let opened = args.dir.open()?;
+    let opened = args.dir.open(args.json)?;
     let at = match &args.at {
         Some(text) => opened.time(text).map_err(wrong)?,
         None => Clock::System.now(),
@@ -60,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<(), CommandFailure> {
     };
     let place = || {
         format!(
-            "“{}” is not a place; write PROJECT/ENVIRONMENT, PROJECT or everything.",
+            "“{}” is not a place; write PROJECT/ENVIRONMENT, PROJECT, everything, or audit, users, policy, servers.",
             args.place.escape_debug()
         )
     };
@@ -73,15 +77,18 @@ pub(super) fn run(args: &Args) -> Result<(), CommandFailure> {
         resource: opened.resource(&args.place).ok_or_else(|| wrong(place()))?,
         at,
     };
-    let told = Told {
+    for hint in opened.unnamed(&args.who, &asked.resource) {
+        complain(hint);
+    }
+    let explained = Told {
         explanation: opened.explain(&asked),
         week: args.week.then(|| opened.week(&asked)),
     };
-    let allowed = told.explanation.ruling.allowed;
+    let allowed = explained.explanation.ruling.allowed;
     if args.json {
-        say_json(&told)?;
+        say_json(&explained)?;
     } else {
-        print(args, &told, opened.zone());
+        print(args, &explained, opened.zone());
     }
     if allowed {
         Ok(())

@@ -40,8 +40,10 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Told {
     file: String,
-    /// Whether it was aligned already.
+    /// Whether its columns are aligned now.
     aligned: bool,
+    /// Whether it was rewritten for that.
+    changed: bool,
 }
 
 pub(super) fn run(args: &Args) -> std::result::Result<(), CommandFailure> {
@@ -65,7 +67,8 @@ pub(super) fn run(args: &Args) -> std::result::Result<(), CommandFailure> {
     if args.json {
         say_json(&Told {
             file: shown.to_string(),
-            aligned: is_aligned,
+            aligned: is_aligned || !args.check,
+            changed: !is_aligned && !args.check,
         })?;
     } else {
         match (is_aligned, args.check) {

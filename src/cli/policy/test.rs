@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::config_args::ConfigArgs;
 use super::super::outcome::{CommandFailure, say};
-use super::directory::{directory, open, say_json};
+use super::directory::{directory, open, say_json, told};
 use crate::access::Problem;
 use crate::domain::PolicyLine;
 
@@ -39,8 +39,12 @@ struct Told {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CommandFailure> {
+    told(args.json, answer(args))
+}
+
+fn answer(args: &Args) -> Result<(), CommandFailure> {
     let dir = directory(args.dir.as_deref(), &args.config)?;
-    let opened = open(Some(&dir))?;
+    let opened = open(Some(&dir), args.json)?;
     let (tests, failures) = opened.tests();
     let failed = failures.len();
     let unexercised = args.coverage.then(|| opened.unexercised());

@@ -1,7 +1,7 @@
 //! `deployer policy who`: everybody who may do something somewhere.
 
 use super::super::outcome::{CommandFailure, complain, say};
-use super::directory::{DirArgs, say_json};
+use super::directory::{DirArgs, say_json, told};
 use crate::clock::Clock;
 use crate::domain::access::GUEST;
 use crate::domain::{Action, Error};
@@ -24,11 +24,15 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), CommandFailure> {
+    told(args.json, answer(args))
+}
+
+fn answer(args: &Args) -> Result<(), CommandFailure> {
     let wrong = |sentence: String| CommandFailure::Usage(Error::invalid(sentence));
-    let opened = args.dir.open()?;
+    let opened = args.dir.open(args.json)?;
     let place = || {
         format!(
-            "“{}” is not a place; write PROJECT/ENVIRONMENT, PROJECT or everything.",
+            "“{}” is not a place; write PROJECT/ENVIRONMENT, PROJECT, everything, or audit, users, policy, servers.",
             args.place.escape_debug()
         )
     };

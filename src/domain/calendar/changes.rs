@@ -32,6 +32,26 @@ impl Calendar {
         instants
     }
 
+    /// When `window` is open between two instants: spans in order, cut at both.
+    pub fn spans_of(&self, window: &str, from: Instant, until: Instant) -> Vec<(Instant, Instant)> {
+        let days = u16::try_from((until - from).num_days() + 1).unwrap_or(u16::MAX);
+        let changes = self.changes(from, days).into_iter().filter(|&at| at < until);
+        let mut begins: Vec<Instant> = [from].into_iter().chain(changes).collect();
+        begins.push(until);
+        let mut spans: Vec<(Instant, Instant)> = Vec::new();
+        for pair in begins.windows(2) {
+            let &[start, end] = pair else { continue };
+            if start >= end || !self.is_open(window, start) {
+                continue;
+            }
+            match spans.last_mut() {
+                Some((_, reached)) if *reached == start => *reached = end,
+                _ => spans.push((start, end)),
+            }
+        }
+        spans
+    }
+
     /// The time zones of windows, each once.
     fn zones(&self) -> Vec<Tz> {
         let mut zones = vec![self.zone];
@@ -74,6 +94,16 @@ impl Calendar {
         instants.extend(clock_jump(zone, midnight));
         instants
     }
+}
+
+/// The first instant of a day: some zones put the clock forward over midnight.
+pub fn beginning(date: NaiveDate, zone: Tz) -> Option<Instant> {
+    const QUARTERS: i64 = 12;
+    let midnight = date.and_hms_opt(0, 0, 0)?;
+    let times =
+        (0..QUARTERS).filter_map(|quarter| midnight.checked_add_signed(Duration::minutes(15 * quarter)));
+    let mut read = times.filter_map(|local| zone.from_local_datetime(&local).earliest());
+    read.next().map(|at| at.to_utc())
 }
 
 /// The instants at which the clock of `zone` reads `local`: one, two when it is put back over it,

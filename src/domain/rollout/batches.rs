@@ -6,6 +6,9 @@ use super::plan::{BackendPool, Batch, Hold, Planned};
 use super::{Share, Strategy};
 use crate::domain::ServerId;
 
+/// Backends that a note names.
+const POOLS_NAMED: usize = 3;
+
 /// The servers in service in each pool, from batch to batch.
 pub(super) struct InService<'a> {
     pools: &'a [BackendPool],
@@ -183,11 +186,17 @@ fn all_at_once(meant: &[Planned], service: &mut InService<'_>, notes: &mut Vec<S
         };
     }
     if waves > 1 {
-        let fewer = service.pools.iter().filter(|pool| pool.keep < pool.size / 2);
-        let fewer = fewer.map(|pool| format!("; of {} only {} of {}", pool.backend, pool.keep, pool.size));
+        let kept = service.pools.iter().take(POOLS_NAMED);
+        let kept: Vec<String> = kept
+            .map(|pool| format!("{} of {} servers of {}", pool.keep, pool.size, pool.backend))
+            .collect();
+        let more = match service.pools.len().saturating_sub(POOLS_NAMED) {
+            0 => String::new(),
+            more => format!(" (and so on for {more} more)"),
+        };
         notes.push(format!(
-            "Behind a balancer, all at once means {waves} waves, so that half of each backend stays in service{}.",
-            fewer.collect::<String>()
+            "Behind a balancer, all at once means {waves} waves, so that at least {}{more} stay in service.",
+            kept.join(" and ")
         ));
     }
     batches

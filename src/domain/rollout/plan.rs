@@ -90,6 +90,9 @@ pub struct Batch {
 pub struct Planned {
     pub server: ServerId,
     pub name: String,
+    /// Where it is reached, with its jump hosts; empty in plans of earlier versions.
+    #[serde(default)]
+    pub address: String,
     /// The cluster it is deployed through.
     pub cluster: String,
     /// Places where it is taken out and put back.
@@ -184,7 +187,8 @@ impl Plan {
         self.batches.iter().position(is_in)
     }
 
-    /// Whether both do the same to the same servers in the same order, and keep as many in service.
+    /// Whether both do the same to the same servers, at the same addresses, in the same order, and keep as many in
+    /// service.
     /// Their notes may differ.
     pub fn does_the_same_as(&self, other: &Self) -> bool {
         let keeps = |plan: &Self| -> Vec<(BalancerId, String, usize)> {
@@ -193,9 +197,27 @@ impl Plan {
                 .map(|pool| (pool.balancer, pool.backend.clone(), pool.keep))
                 .collect()
         };
+        let batches = |plan: &Self| {
+            let mut batches = plan.batches.clone();
+            let servers = batches.iter_mut().flat_map(|batch| &mut batch.servers);
+            servers.for_each(|one| one.address.clear());
+            batches
+        };
         self.strategy == other.strategy
             && self.restore == other.restore
-            && self.batches == other.batches
+            && batches(self) == batches(other)
+            && self.moved_in(other).next().is_none()
             && keeps(self) == keeps(other)
+    }
+
+    /// The servers of this plan that `other` reaches elsewhere.
+    pub fn moved_in<'p>(&'p self, other: &'p Self) -> impl Iterator<Item = &'p Planned> {
+        self.servers().filter(|own| {
+            let there = other.servers().find(|there| there.server == own.server);
+            there.is_some_and(|there| {
+                let is_known = !own.address.is_empty() && !there.address.is_empty();
+                is_known && own.address != there.address
+            })
+        })
     }
 }

@@ -46,6 +46,8 @@ impl Standing {
 pub struct Candidate {
     pub server: ServerId,
     pub name: String,
+    /// Where it is reached, with its jump hosts.
+    pub address: String,
     /// The cluster it is deployed through.
     pub cluster: String,
     /// An inactive server is left alone.
@@ -68,6 +70,7 @@ impl Candidate {
         Planned {
             server: self.server,
             name: self.name.clone(),
+            address: self.address.clone(),
             cluster: self.cluster.clone(),
             left_out: self
                 .slots

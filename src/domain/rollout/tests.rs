@@ -13,6 +13,7 @@ fn cluster(name: &str, backend: Option<&str>, first: i64, n: i64) -> Vec<Candida
         .map(|id| Candidate {
             server: ServerId(id),
             name: format!("web{id}"),
+            address: format!("10.0.0.{id}:22"),
             cluster: name.to_owned(),
             active: true,
             meant: true,

@@ -27,7 +27,8 @@ pub(super) async fn queue(
         let deployment = Deployment {
             actor: heir.map_or_else(|| failed.actor.clone(), |heir| heir.name.clone()),
             groups: heir.map_or_else(|| failed.groups.clone(), |heir| heir.groups.clone()),
-            impersonator: failed.impersonator.clone().filter(|_| heir.is_none()),
+            impersonator: heir.map_or_else(|| failed.impersonator.clone(), |heir| heir.impersonator.clone()),
+            token: heir.map_or_else(|| failed.token.clone(), |heir| heir.token.clone()),
             target: group.target.clone(),
             commit: group.commit.clone(),
             commit_title: group.title.clone(),
@@ -39,7 +40,8 @@ pub(super) async fn queue(
             ),
             permit: undo.permit.clone(),
             origin: Some(failed.id),
-            strategy: failed.strategy.map(without_pause),
+            undoes: true,
+            strategy: failed.strategy.map(Strategy::without_pause),
             ..failed.made_anew(now)
         };
         let new = NewDeployment {
@@ -62,12 +64,4 @@ pub(super) async fn queue(
     }
     said.extend(undo.not.iter().cloned());
     Ok(said.join(" "))
-}
-
-/// A rollback does not pause half-way for a person.
-fn without_pause(strategy: Strategy) -> Strategy {
-    match strategy {
-        Strategy::Canary { batch, keep, .. } => Strategy::Rolling { batch, keep },
-        other => other,
-    }
 }

@@ -14,6 +14,8 @@ pub(super) enum Progress {
     Done,
     /// Somebody has taken it out meanwhile.
     TakenOut,
+    /// HAProxy does not have it any more, anywhere.
+    Gone,
 }
 
 /// Brings places one step nearer to being in service at every endpoint. `before` is how each was left or last

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::json;
 
 use super::by_hand::under_way;
+use super::gone::Missing;
 use super::put_back::{Progress, at, put_back, slot_of};
 use crate::balancer::{Admin, BalancerClient};
 use crate::domain::rollout::EndpointPlace;
@@ -16,15 +17,25 @@ use crate::store::deployments::{self, HeldOut};
 use crate::store::jobs::JobLease;
 use crate::store::{balancers, clusters, queue, servers};
 
+/// What was seen of the places, for telling what people do.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// How each was left or last seen.
+    put_back: HashMap<EndpointPlace, Admin>,
+    missing: Missing,
+}
+
 /// Puts servers back where an endpoint still has them out that was in no balancer's row when they were put
 /// back elsewhere; returns whether there are any.
 pub(super) async fn clear_residues(
     (engine, lease): (&Shared, JobLease),
-    memory: &mut HashMap<EndpointPlace, Admin>,
+    memory: &mut Memory,
 ) -> Result<bool> {
     let store = &engine.parts.store;
     let residues = deployments::residues(store).await?;
-    memory.retain(|place, _| residues.iter().any(|one| one.place == *place));
+    let is_open = |place: &EndpointPlace| residues.iter().any(|one| one.place == *place);
+    memory.put_back.retain(|place, _| is_open(place));
+    memory.missing.retain(is_open);
     if residues.is_empty() {
         return Ok(false);
     }
@@ -68,21 +79,25 @@ async fn clear(
     one: &HeldOut,
     row: &Balancer,
     residues: &HashSet<&EndpointPlace>,
-    memory: &mut HashMap<EndpointPlace, Admin>,
+    memory: &mut Memory,
 ) -> Result<()> {
     let (store, place) = (&engine.parts.store, &one.place);
     let balancer = BalancerClient::open(row, &engine.parts.balancers)?;
     let seen = BalancerLook::at(&balancer).await;
     let slot = slot_of(place);
     let lines = seen.lines(std::slice::from_ref(&slot));
-    let Some(own) = lines.iter().find(|line| line.endpoint == place.endpoint) else {
-        return Ok(());
+    let own = lines.iter().find(|line| line.endpoint == place.endpoint);
+    let is_settled = match own {
+        Some(own) => own.admin == Admin::Ready && !memory.put_back.contains_key(place),
+        None => memory.missing.is_gone_at(&seen, place),
     };
-    let is_begun = memory.contains_key(place);
-    if own.admin == Admin::Ready && !is_begun {
+    if is_settled {
         let record = store.record().await?;
         deployments::let_in(&record, std::slice::from_ref(place)).await?;
         return record.commit().await;
+    }
+    if own.is_none() {
+        return Ok(());
     }
     // If a person has taken it out elsewhere meanwhile, the endpoints agree as they are.
     let mut others = lines.iter().filter(|line| !residues.contains(&line.place()));
@@ -92,8 +107,8 @@ async fn clear(
     let Some(there) = balancer.only(&place.endpoint) else {
         return Ok(());
     };
-    let (kind, how) = match put_back(&there, &[slot], memory).await? {
-        Progress::Open => return Ok(()),
+    let (kind, how) = match put_back(&there, &[slot], &mut memory.put_back).await? {
+        Progress::Open | Progress::Gone => return Ok(()),
         Progress::Done => (EventKind::ServerPutBack, "in service again"),
         Progress::TakenOut => (
             EventKind::ServerTakenOutByHand,

@@ -12,8 +12,9 @@ use super::ahead::Ahead;
 use super::state::{Fate, Rollout, ServerRollout};
 use super::{by_hand, server};
 use crate::domain::rollout::Restore;
-use crate::domain::{ServerId, Strategy};
+use crate::domain::{ServerId, StepKind, Strategy};
 use crate::engine::ending::{Failure, StepResult};
+use crate::engine::output::StepName;
 
 /// How often the balancers are asked whether enough servers are in service again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -32,6 +33,7 @@ pub(super) async fn make_room(
         let slots: Vec<_> = updated.flat_map(ServerRollout::slots).collect();
         rollout.rotation.wait_up(rollout.run, &slots).await?;
     }
+    wait_full(rollout).await?;
     let own: HashSet<ServerId> = todo.iter().map(|server| server.id()).collect();
     let so_far = &rollout.plan.batches[..=number];
     let mut old: Vec<&ServerRollout<'_>> = Vec::new();
@@ -57,6 +59,27 @@ pub(super) async fn make_room(
         .collect()
         .await;
     taken.into_iter().collect()
+}
+
+/// Waits until servers that were put back have their full weight at the balancers, so that those which go out next
+/// are really replaced. Gives that up after a limit, and says so.
+async fn wait_full(rollout: &Rollout<'_>) -> StepResult<()> {
+    let (run, rotation) = (rollout.run, rollout.rotation);
+    let slots: Vec<_> = rollout.servers().flat_map(ServerRollout::slots).collect();
+    for (balancer, growth) in rotation.wait_full(run, &slots).await? {
+        let mut log = run.log.step(StepName {
+            id: None,
+            server: String::new(),
+            kind: StepKind::Restore,
+        });
+        log.say(format!(
+            "After {} s, balancer {balancer} still gives a server only {growth} % of its weight (slowstart); continuing.",
+            rotation.up_limit().as_secs(),
+        ))
+        .await;
+        log.finish().await;
+    }
+    Ok(())
 }
 
 /// Waits until enough servers are in service for `going` to go out; gives up after a limit.

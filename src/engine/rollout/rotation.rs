@@ -301,6 +301,19 @@ impl Rotation {
         Ok(())
     }
 
+    /// Waits until servers that were put back have their full weight (`slowstart`). Returns the balancers that give
+    /// one less after the limit, each with the percentage.
+    pub async fn wait_full(&self, run: &Run, slots: &[Slot]) -> StepResult<Vec<(&str, u64)>> {
+        let mut late = Vec::new();
+        for (balancer, places) in self.service.visits(slots)? {
+            let growth = balancer
+                .wait_full(&places, self.up_limit, run.stop.token())
+                .await?;
+            late.extend(growth.map(|growth| (balancer.name(), growth)));
+        }
+        Ok(late)
+    }
+
     /// The servers of each pool of the plan that are in service now.
     pub async fn up_now(&self, plan: &Plan) -> StepResult<Vec<HashSet<ServerId>>> {
         let balancers = self.service.balancers();

@@ -11,14 +11,15 @@ use futures_util::stream::{self, StreamExt};
 use super::{health, one_place, reuse, room, transfer};
 use crate::domain::deployment::ServerState;
 use crate::domain::{
-    Event, EventKind, Kind, OnServer, Outcome, Plan, Server, ServerId, StepKind, short_hash,
+    Environment, Event, EventKind, Kind, OnServer, Outcome, Plan, Server, ServerId, StepKind, if_found,
+    short_hash,
 };
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
 use crate::engine::journal::{Active, Note};
 use crate::engine::output::StepLog;
 use crate::engine::permission::{self, Permission};
-use crate::engine::planning::{self, Asking, Prospect, Roster};
+use crate::engine::planning::{self, Asking, Prospect};
 use crate::engine::reach;
 use crate::engine::run::{Run, TargetServer};
 use crate::engine::shared::EngineParts;
@@ -72,7 +73,7 @@ pub async fn check(run: &Run) -> StepResult<Checked> {
 /// Makes the plan, stores it, and logs its summary.
 async fn make_plan(run: &Run, log: &mut StepLog) -> StepResult<Prospect> {
     let EngineParts { store, balancers, .. } = run.parts();
-    let strategy = Roster::strategy(run.deployment.strategy, &run.environment);
+    let strategy = run.deployment.strategy_in(&run.environment);
     let asking = Asking::Rollout;
     let prospect = planning::prospect(store, balancers, &run.roster, strategy, &run.meant, asking).await?;
     let plan = &prospect.plan;
@@ -328,6 +329,29 @@ fn describe(found: &Inspection) -> String {
     }
 }
 
+/// That the directory is not another environment's, whose path is written in another way: only the server
+/// knows that `~/shop` and `/home/www/shop` are one.
+async fn demand_ours(run: &Run, found: &Inspection) -> StepResult<()> {
+    let Some(data) = &found.data else { return Ok(()) };
+    let (store, mine) = (&run.parts().store, &run.environment);
+    let Some(project) = if_found(projects::by_name(store, &data.project).await)? else {
+        return Ok(());
+    };
+    let other = if_found(environments::by_name(store, project.id, &data.environment).await)?;
+    let is_from_home = |one: &Environment| one.target_path.as_str().starts_with('~');
+    // What was renamed is still called as before there, and an old directory may be somebody else's now.
+    let other = other.filter(|other| other.id != mine.id && is_from_home(other) != is_from_home(mine));
+    let Some(other) = other else { return Ok(()) };
+    let whose = match other.project_id == mine.project_id {
+        true => format!("{}/{}", project.name, other.name),
+        false => "another project".to_owned(),
+    };
+    Err(Failure::new(format!(
+        "{} is the directory of {whose}, whose path is written in another way; the two would overwrite each other. Give each a target path of its own.",
+        found.target
+    )))
+}
+
 /// Looks at a server now.
 pub async fn look_again(run: &Run, member: &TargetServer) -> StepResult<Reached> {
     let server = &member.server;
@@ -346,6 +370,7 @@ pub async fn look_again(run: &Run, member: &TargetServer) -> StepResult<Reached>
         false => (sync::inspect(&session, &layout, &limits).await?, None),
     };
     found.check(layout.method)?;
+    demand_ours(run, &found).await?;
     if run.deployment.kind != Kind::Rollback {
         found.check_stores()?;
     }

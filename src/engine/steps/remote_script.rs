@@ -75,7 +75,7 @@ impl RemoteScript<'_> {
         log: &mut StepLog,
         is_left: &mut bool,
     ) -> StepResult {
-        let (kind, script) = (self.kind, self.script);
+        let (kind, script, program) = (self.kind, self.script, self.interpreter.program.clone());
         let command = ssh::Command::start(RUN_REMOTE)
             .arg(there.dir)
             .arg(script)
@@ -110,7 +110,14 @@ impl RemoteScript<'_> {
                 there.dir
             )));
         }
-        judge(environment, kind, script, &exit.to_string(), exit.code())
+        let how = match exit.code() {
+            // What a shell says of a program that it does not find, or cannot start.
+            Some(126 | 127) => {
+                format!("{exit}; is there a program that the server lacks? It runs by {program}")
+            }
+            _ => exit.to_string(),
+        };
+        judge(environment, kind, script, &how, exit.code())
     }
 }
 

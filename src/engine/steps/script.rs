@@ -262,13 +262,17 @@ async fn note_own(run: &Run, there: &WorkingDir<'_>, log: &mut StepLog) {
     }
 }
 
-/// Whether all servers have what `deploy.sh` needs. What the release itself brings, or `deploy.sh`
-/// installs for the tests, cannot be looked for yet.
+/// Whether all servers have what `deploy.sh` needs, or the tests where there is none. What the release itself
+/// brings, or `deploy.sh` installs for the tests, cannot be looked for yet.
 pub async fn check_servers(run: &Run, tree: &Tree, checked: &Checked) -> StepResult<()> {
-    if find(tree.dir(), DEPLOY)?.is_none() {
+    let first = match find(tree.dir(), DEPLOY)? {
+        Some(_) => DEPLOY,
+        None => REMOTE_TESTS,
+    };
+    if find(tree.dir(), first)?.is_none() {
         return Ok(());
     }
-    let interpreter = Interpreter::of(tree.dir(), DEPLOY)?;
+    let interpreter = Interpreter::of(tree.dir(), first)?;
     let target = format!("{}/", run.environment.target_path.as_str());
     let mut needs = interpreter.needs();
     needs.retain(|need| {
@@ -292,7 +296,7 @@ pub async fn check_servers(run: &Run, tree: &Tree, checked: &Checked) -> StepRes
             let answer = reached.session.capture(&look, limits, LOOK_OUTPUT).await?;
             let lacks = String::from_utf8_lossy(&answer.stdout).into_owned();
             match lacks.lines().next() {
-                Some(need) => Err(missing(DEPLOY, need, member.server.name.as_str())),
+                Some(need) => Err(missing(first, need, member.server.name.as_str())),
                 None => Ok(()),
             }
         }

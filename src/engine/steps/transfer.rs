@@ -75,7 +75,9 @@ pub async fn pack(run: &Run, tree: &Tree, checked: &Checked) -> StepResult<Packa
         commit: run.deployment.commit.clone(),
         at: run.now(),
     };
-    let source = TreeSource::open(tree.dir().to_owned(), Arc::new(manifest), known).consumed([DEPLOY]);
+    let source = TreeSource::open(tree.dir().to_owned(), Arc::new(manifest), known)
+        .consumed([DEPLOY])
+        .keeping_free(run.parts().confinement.keeps_free());
     Ok(Package {
         source,
         stamp,

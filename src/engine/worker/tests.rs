@@ -35,6 +35,7 @@ async fn engine(dir: &std::path::Path) -> Engine {
             secrets: Vec::new(),
             log: super::super::log_limit::LogLimits::default(),
             tree_limit: u64::MAX,
+            groups_max_age: Duration::from_secs(24 * 3600),
         },
     })
 }

@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::pointer::Pointer;
 use crate::clock::Clock;
+use crate::free_room::{RoomWatch, is_short};
 use crate::git::error::{Error, Result};
 
 /// Bytes read at once.
@@ -21,6 +22,8 @@ const CHUNK: usize = 128 * 1024;
 #[derive(Clone)]
 pub(in crate::git) struct Cache {
     root: PathBuf,
+    /// How many bytes stay free on its disk.
+    keep_free: u64,
 }
 
 /// An object that is being written; it counts once all of it is there.
@@ -32,6 +35,7 @@ pub(super) struct ReceivedObject {
     file: NamedTempFile,
     sum: Sha256,
     bytes: u64,
+    room: RoomWatch,
 }
 
 impl Cache {
@@ -39,6 +43,15 @@ impl Cache {
     pub(in crate::git) fn of(mirror: &Path) -> Self {
         Self {
             root: mirror.join("lfs"),
+            keep_free: 0,
+        }
+    }
+
+    /// The same, with so many bytes that stay free on its disk.
+    pub(in crate::git) fn keeping_free(self, bytes: u64) -> Self {
+        Self {
+            keep_free: bytes,
+            ..self
         }
     }
 
@@ -92,6 +105,10 @@ impl Cache {
     /// Begins to write the object of the file at `path`.
     pub(super) fn receive(&self, path: &str, pointer: &Pointer) -> Result<ReceivedObject> {
         let incoming = self.root.join("incoming");
+        let room = RoomWatch::new(&incoming, self.keep_free);
+        if is_short(&incoming, self.keep_free, pointer.size) {
+            return Err(Error::NoRoom(room.why()));
+        }
         let made = fs::create_dir_all(&incoming).and_then(|()| NamedTempFile::new_in(&incoming));
         Ok(ReceivedObject {
             cache: self.clone(),
@@ -100,6 +117,7 @@ impl Cache {
             file: made.map_err(|error| disk(&incoming, error))?,
             sum: Sha256::new(),
             bytes: 0,
+            room,
         })
     }
 
@@ -165,11 +183,14 @@ impl ReceivedObject {
     /// Adds what came next.
     ///
     /// # Errors
-    /// [`Error::Lfs`] for more than the pointer says; [`Error::Disk`].
+    /// [`Error::Lfs`] for more than the pointer says; [`Error::NoRoom`]; [`Error::Disk`].
     pub(super) fn add(&mut self, data: &[u8]) -> Result<()> {
         self.bytes += data.len() as u64;
         if self.bytes > self.pointer.size {
             return Err(self.wrong("more bytes came than the commit says"));
+        }
+        if self.room.is_short() {
+            return Err(Error::NoRoom(self.room.why()));
         }
         self.sum.update(data);
         let written = self.file.write_all(data);

@@ -55,6 +55,8 @@ pub struct Chain {
     count: u64,
     newest: Option<Dated>,
     set_back: Option<(Dated, Dated)>,
+    /// By the number of the last event that a cut archived, the SHA-256 of its archive.
+    archive_digests: HashMap<i64, String>,
 }
 
 impl Chain {
@@ -115,6 +117,7 @@ impl Chain {
 
     /// Takes a cut that the log records; the first one of its own beginning explains it.
     fn take_cut(&mut self, event: &StoredEvent) -> Result<(), AuditFault> {
+        self.archive_digests.extend(archive_in(event));
         if self.keys.is_empty() {
             return Ok(());
         }
@@ -230,6 +233,11 @@ impl Chain {
         self.cut.as_ref()
     }
 
+    /// SHA-256 of the archive of a cut that ended with event `last`, in hexadecimal.
+    pub fn archive_digest(&self, last: i64) -> Option<&str> {
+        self.archive_digests.get(&last).map(String::as_str)
+    }
+
     /// The hash that a wanted event has.
     pub fn met(&self, number: i64) -> Option<&str> {
         self.met.get(&number).map(String::as_str)
@@ -243,6 +251,13 @@ fn unlinked(last: i64, number: i64) -> String {
         );
     }
     format!("Event {number} does not follow event {last}: something was removed, inserted or changed there.")
+}
+
+/// The last event of the archive that a cut wrote, and the archive's SHA-256.
+fn archive_in(event: &StoredEvent) -> Option<(i64, String)> {
+    let detail: Value = serde_json::from_str(&event.detail).ok()?;
+    let digest = detail.get("archive_sha256")?.as_str()?.to_owned();
+    Some((detail.get("up_to")?.as_i64()?, digest))
 }
 
 /// The signed cut that an event records.

@@ -38,10 +38,10 @@ pub(super) fn narrowed(filter: &AuditFilter) -> Select<Entity> {
             Column::Action,
             Column::Resource,
             Column::Permit,
-            Column::Detail,
         ];
         let any = columns.into_iter().map(|column| holds(column, text));
-        rows = rows.filter(any.fold(Condition::any(), Condition::add));
+        let any = any.fold(Condition::any(), Condition::add);
+        rows = rows.filter(any.add(detail_holds(filter, text)));
     }
     if !filter.hidden.is_empty() {
         rows = rows.filter(Column::Resource.is_not_in(&filter.hidden));
@@ -56,6 +56,16 @@ pub(super) fn narrowed(filter: &AuditFilter) -> Select<Entity> {
         rows = rows.filter(Column::HappenedAt.lt(micros(to)));
     }
     rows
+}
+
+/// That the details hold `text`, where the reader may know all of them: else whoever guesses letter by letter
+/// learns what is covered.
+fn detail_holds(filter: &AuditFilter, text: &str) -> Condition {
+    let holds = Condition::all().add(holds(Column::Detail, text));
+    match filter.covered.is_empty() {
+        true => holds,
+        false => holds.add(Column::Action.is_not_in(&filter.covered)),
+    }
 }
 
 /// That `column` holds `text`, whatever its case.

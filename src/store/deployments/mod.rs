@@ -32,9 +32,9 @@ pub use overview::{
 pub use past::{PastDeployment, PastStep, insert_past};
 pub use remains::{LeftThere, left_there, set_remains};
 pub use rollouts::{
-    Footing, answer, answer_given, approve, due, end_pause, footing, forget_ended_pause, leave_by_hand, plan,
-    remember_answer, request_pause, set_footing, set_pause, set_plan, set_service, set_service_before,
-    set_tree_digest, superseded, tree_digest, unfollowed_answer,
+    Footing, answer, answer_given, approve, change_pause, due, end_pause, footing, forget_ended_pause,
+    leave_by_hand, note_take_over, plan, remember_answer, request_pause, set_footing, set_pause, set_plan,
+    set_service, set_service_before, set_tree_digest, superseded, tree_digest, unfollowed_answer,
 };
 pub use states::{
     request_cancel, set_left_mixed, set_on_server, set_phase, set_previous_commit, set_server, set_state,
@@ -299,6 +299,7 @@ fn to_row(new: &NewDeployment) -> Result<ActiveModel> {
         outcome: Set(one.outcome.clone()),
         plan: Set(new.plan.as_ref().map(to_json).transpose()?),
         origin_id: Set(one.origin.map(|id| id.0)),
+        undoes: Set(Some(one.undoes)),
         strategy: Set(one.strategy.as_ref().map(to_json).transpose()?),
         lock_override: Set(one.lock_override.clone()),
         approval: Set(one.approval.as_ref().map(to_json).transpose()?),
@@ -339,6 +340,7 @@ pub(super) fn from_row(row: Model) -> Result<Deployment> {
         cancelled_by: row.cancelled_by,
         outcome: row.outcome,
         origin: row.origin_id.map(DeploymentId),
+        undoes: row.undoes.unwrap_or_default(),
         strategy: opt_json("a strategy", row.strategy.as_deref())?,
         lock_override: row.lock_override,
         approval: opt_json("an approval", row.approval.as_deref())?,

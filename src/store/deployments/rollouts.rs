@@ -11,8 +11,8 @@ use super::super::{Change, Journal, Reader};
 use super::{batch_of, by_id, from_row, opt_json};
 use crate::domain::rollout::Slot;
 use crate::domain::{
-    Answered, Approval, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant, Kind,
-    PastPause, Pause, Plan, Result, ServerId, Service, ServiceBefore,
+    Answered, Answerer, Approval, Deployment, DeploymentId, DeploymentState, EnvironmentId, Error, Instant,
+    Kind, PastPause, Pause, Plan, PolicyLine, Result, ServerId, Service, ServiceBefore,
 };
 
 /// What will be done, or was: `None` before there is a plan.
@@ -170,6 +170,16 @@ pub async fn set_pause(tx: &impl Journal, pause: Option<&Pause>) -> Result<()> {
     Ok(())
 }
 
+/// Notes what the deployment waits for by now in the same pause: an answer that was given meanwhile stays.
+pub async fn change_pause(tx: &impl Journal, pause: &Pause) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::Pause, Expr::value(to_json(pause)?))
+        .filter(Column::Id.eq(tx.deployment().0))
+        .exec(tx.db())
+        .await?;
+    Ok(())
+}
+
 /// Notes that the present pause has ended with `answered`. Both stay stored until a server is begun, so that
 /// the answer is still followed if the deployer ends before that.
 pub async fn end_pause(tx: &impl Journal, answered: &Answered) -> Result<()> {
@@ -252,6 +262,24 @@ pub async fn remember_answer(change: &Change, deployment: &Deployment, answered:
         answered: answered.clone(),
     };
     let pauses: Vec<&PastPause> = deployment.pauses.iter().chain([&past]).collect();
+    Entity::update_many()
+        .col_expr(Column::Pauses, Expr::value(to_json(&pauses)?))
+        .filter(Column::Id.eq(deployment.id.0))
+        .exec(change.connection())
+        .await?;
+    Ok(())
+}
+
+/// Notes that whoever last answered a pause of `deployment` carries it on, as `line` allows.
+pub async fn note_take_over(change: &Change, deployment: &Deployment, line: &PolicyLine) -> Result<()> {
+    let mut pauses = deployment.pauses.clone();
+    let by_people = pauses.iter_mut().rev().map(|past| &mut past.answered);
+    let mut by_people = by_people.filter(|answered| answered.by != Answerer::Time);
+    let Some(answered) = by_people.next() else {
+        return Ok(());
+    };
+    answered.takes_over = true;
+    answered.permit = Some(line.clone());
     Entity::update_many()
         .col_expr(Column::Pauses, Expr::value(to_json(&pauses)?))
         .filter(Column::Id.eq(deployment.id.0))

@@ -33,6 +33,23 @@ entity!(tokens, "tokens" {
     last_used_from: Option<String>,
 });
 
+entity!(identities, "identities" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    user_id: i64,
+    provider: String,
+    subject: String,
+    created_at: i64,
+    told_groups: Option<String>,
+    groups_at: Option<i64>,
+});
+
+entity!(retired_names, "retired_names" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    name_key: String,
+});
+
 entity!(second_factors, "second_factors" {
     #[sea_orm(primary_key)]
     id: i64,

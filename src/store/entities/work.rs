@@ -51,6 +51,7 @@ entity!(deployments, "deployments" {
     contents_digest: Option<String>,
     tree_digest: Option<String>,
     actor_token: Option<String>,
+    undoes: Option<bool>,
 });
 
 entity!(deployment_servers, "deployment_servers" {

@@ -1,7 +1,7 @@
 # Updates a tree from what was staged in it, and verifies the result. $1 root, $2 name of the staging
 # directory, $3 base to copy from or “”, $4 digest to reach, $5 kept, $6 above, $7 names, $8 marker
-# while it lasts, $9 marker afterwards, ${10} our own data, ${11} the target's directory, the rest:
-# paths that are kept in a store, as “activate” has them. A new release is made of what was sent and
+# while it lasts, $9 marker afterwards, ${10} our own data, ${11} the target's directory, ${12} the group
+# that the tree belongs to, or “”, ${13} the method, the rest: paths that are kept in a store, as “activate” has them. A new release is made of what was sent and
 # of the base's files in list “take”: nothing else of the base is opened. If the tree is not the
 # expected one at the end, answers “stuck PATH” for what could not be deleted.
 cd -P -- "$1" || die vanished
@@ -35,7 +35,9 @@ fi
 
 put .git_release "$8" || die marker
 beside=${11%/}
-shift 11
+group=${12}
+method=${13}
+shift 13
 
 # No parent of $1 may be a symbolic link: what is behind one is not ours.
 safe='safe() {
@@ -219,6 +221,14 @@ while [ $# -gt 0 ]; do
     fi
     shift 4
 done
+
+if [ -n "$group" ]; then
+    # What somebody else has put there in place stays theirs.
+    find . -mindepth 1 -regextype posix-extended -name "$names" -regex "$kept" -prune -o \
+        -user "$(id -u)" ! -group "$group" -exec chgrp -h -- "$group" {} + || die group
+    # A release is a directory of ours; a target in place is not.
+    if [ "$method" = symlink ]; then chgrp -- "$group" . && chmod g+rx,o= . || die group; fi
+fi
 
 digest "$kept" "$above" "$names" "$stage/walk"
 if [ "$sum" = "$goal" ]; then

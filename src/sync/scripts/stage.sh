@@ -1,6 +1,7 @@
 # Unpacks standard input into a staging directory on the target's file system; changes nothing else.
 # $1 target, $2 method, $3 name of the releases' directory, $4 name of the release, $5 name of the
-# staging directory, $6 “z” for gzip, $7 our own data, by which a release left unfinished is known again.
+# staging directory, $6 “z” for gzip, $7 our own data, by which a release left unfinished is known again,
+# $8 the group that the tree will belong to, or “”.
 resolve "$1"
 made=
 if [ "$2" = symlink ]; then
@@ -37,6 +38,10 @@ for left in ./.deployer-staging-*; do
 done
 [ -z "$made" ] || put .deployer_release "$7" || undo "$1" "$2" "$3" "$4" "$5" create
 mkdir -m 700 -- "$5" || undo "$1" "$2" "$3" "$4" "$5" create
+if [ -n "$8" ]; then
+    # Tried on what is ours alone, before anything else is changed.
+    chgrp -- "$8" "./$5" || undo "$1" "$2" "$3" "$4" "$5" group
+fi
 tar -x"$6" -p -f - -C "./$5" --no-same-owner --warning=no-timestamp ||
     undo "$1" "$2" "$3" "$4" "$5" unpack
 # What tar left of it, if anything.

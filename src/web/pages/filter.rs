@@ -165,6 +165,7 @@ fn audit_filter(form: &mut FormReader) -> Option<AuditFilter> {
         text: text(form, "text"),
         outcome,
         hidden: Vec::new(),
+        covered: Vec::new(),
         from,
         to,
     })

@@ -9,7 +9,7 @@ use super::filter::{self, Cut, FilterForm, Input};
 use crate::app::App;
 use crate::app::audit::comparison::Contradiction;
 use crate::app::history::{self, CorrectedPage, PastDeployments, Visible};
-use crate::domain::{Deployment, DeploymentState, Instant, Kind, Result};
+use crate::domain::{Answered, Approval, Deployment, DeploymentState, Instant, Kind, PolicyLine, Result};
 use crate::store::Page;
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section};
@@ -103,7 +103,7 @@ async fn nothing(app: &App, actor: &crate::domain::Actor) -> Result<PastDeployme
 
 const CSV_HEAD: &str = "deployment,project,environment,target,kind,state,commit,title,branch,requested by,through,\
                         requested at,started at,finished at,outcome,reason,approved by,approved at,allowed by,\
-                        lock override,scheduled for,strategy,changed in the database\r\n";
+                        carried on by,carried on as allowed by,lock override,scheduled for,strategy,changed in the database\r\n";
 
 /// `GET /history.csv`: the whole list, read from the store as it is sent.
 #[handler]
@@ -139,7 +139,12 @@ pub async fn csv(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
 fn csv_line(one: &Deployment, contradictions: &[Contradiction]) -> String {
     let changed: Vec<String> = contradictions.iter().map(Contradiction::sentence).collect();
     let time = |at: Option<Instant>| at.map(|at| crate::web::format::iso(&at)).unwrap_or_default();
-    let approved = one.approval.as_ref().and_then(|approval| approval.given.as_ref());
+    let approval = one.approval.as_ref();
+    let approved_at = approval
+        .and_then(|approval| approval.given.as_ref())
+        .map(|(_, at)| *at);
+    let line = |line: Option<&PolicyLine>| line.map(ToString::to_string).unwrap_or_default();
+    let taken = one.taken_over();
     let cells = [
         one.id.to_string(),
         one.project.clone(),
@@ -157,9 +162,11 @@ fn csv_line(one: &Deployment, contradictions: &[Contradiction]) -> String {
         time(one.finished_at),
         one.outcome.clone(),
         one.reason.clone(),
-        approved.map(|(by, _)| by.clone()).unwrap_or_default(),
-        time(approved.map(|(_, at)| *at)),
-        one.permit.as_ref().map(ToString::to_string).unwrap_or_default(),
+        approval.and_then(Approval::who).unwrap_or_default(),
+        time(approved_at),
+        line(one.permit.as_ref()),
+        taken.map(Answered::who).unwrap_or_default(),
+        line(taken.and_then(|taken| taken.permit.as_ref())),
         one.lock_override.clone().unwrap_or_default(),
         time(one.scheduled_at),
         one.strategy.map(strategy_words).unwrap_or_default(),

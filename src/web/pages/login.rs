@@ -6,8 +6,9 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::app::logins::{self, LoggedIn, LoginStep, LoginTry};
+use crate::app::outside::at_provider;
 use crate::app::tokens;
-use crate::domain::{Actor, Error, ErrorKind, Result};
+use crate::domain::{Actor, Error, ErrorKind, LoginProvider, Result};
 use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
 use crate::web::frame::{go_to, html};
@@ -23,6 +24,9 @@ struct LoginQuery {
     next: String,
     /// Present after a logout.
     left: Option<String>,
+    /// The OpenID provider where the session goes on after it, if any.
+    #[serde(default)]
+    at: String,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +49,9 @@ pub async fn show(visitor: Visitor, Query(query): Query<LoginQuery>) -> Result<R
     }
     let mut page = LoginPage::new(&visitor, next).await?;
     page.left = query.left.is_some();
+    page.still_at = at_provider::choices(visitor.app())
+        .into_iter()
+        .find(|choice| choice.name == query.at);
     html(&page)
 }
 
@@ -89,7 +96,7 @@ fn is_about_the_form(error: &Error) -> bool {
 }
 
 /// Opens a session, and continues where the visitor was going.
-async fn let_in(
+pub(super) async fn let_in(
     visitor: &Visitor,
     headers: &HeaderMap,
     known: &LoggedIn,
@@ -104,6 +111,19 @@ async fn let_in(
     };
     session::mark_device(&visitor.site().settings, answer.headers_mut(), known);
     Ok(answer)
+}
+
+/// `GET /login/code`: the form again, while a login awaits its code; else the login begins anew.
+#[handler]
+pub async fn show_code(visitor: Visitor, Query(query): Query<LoginQuery>) -> Result<Response> {
+    let next = urls::local_or_overview(&query.next);
+    if visitor.user().is_some() {
+        return Ok(go_to(next));
+    }
+    match session::half(visitor.session()).await? {
+        Some(half) if visitor.now() < half.until => html(&CodePage::new(&visitor, next, None).await?),
+        _ => Ok(go_to(&urls::login_then(next))),
+    }
 }
 
 #[derive(Deserialize)]
@@ -179,9 +199,15 @@ async fn warn_of_tokens(visitor: &Visitor, known: &LoggedIn) -> Result<()> {
 /// Ends the session.
 #[handler]
 pub async fn log_out(visitor: Visitor) -> Result<Response> {
+    let provider = visitor.principal().provider().and_then(LoginProvider::parse);
+    let choice = provider.and_then(|provider| at_provider::choice_of(visitor.app(), &provider));
     if visitor.principal().is_session() {
         logins::logged_out(visitor.app(), visitor.actor(), visitor.now()).await?;
         session::sign_out(visitor.session()).await?;
     }
-    Ok(go_to(&urls::with_query(urls::login(), &[("left", "yes")])))
+    let at = choice.map(|choice| choice.name).unwrap_or_default();
+    Ok(go_to(&urls::with_query(
+        urls::login(),
+        &[("left", "yes"), ("at", &at)],
+    )))
 }

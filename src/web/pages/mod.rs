@@ -4,6 +4,7 @@
 pub mod activity;
 pub mod admin;
 pub mod audit;
+pub mod calendar;
 pub mod deployment;
 pub mod diff;
 pub mod environment;
@@ -13,7 +14,9 @@ pub mod health;
 pub mod history;
 pub mod locks;
 pub mod login;
+pub mod login_with;
 pub mod overview;
+pub mod policy;
 pub mod preferences;
 pub mod profile;
 pub mod project;

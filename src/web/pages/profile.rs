@@ -7,8 +7,9 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::app::logins::LoggedIn;
+use crate::app::outside::{self, links};
 use crate::domain::user::User;
-use crate::domain::{Error, ErrorKind, Result};
+use crate::domain::{Error, ErrorKind, Instant, LoginProvider, Result};
 use crate::web::flash::Flash;
 use crate::web::forms::Complaints;
 use crate::web::frame::{Frame, Section, go_to, html};
@@ -26,7 +27,20 @@ struct ProfilePage<'a> {
     user: &'a User,
     /// The roles that policy gives them.
     roles: String,
+    /// What said who they are, where their password did not.
+    told_by: Option<ToldBy>,
     complaints: Complaints,
+}
+
+/// What said who somebody is, and more about them.
+struct ToldBy {
+    /// What people call it.
+    title: String,
+    groups: String,
+    /// When it told them.
+    at: Option<Instant>,
+    /// When the session ends, where the login said so.
+    until: Option<Instant>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +70,7 @@ pub(super) fn profile_tabs(current: &str) -> ProfileTabs {
 /// one could make a wide one.
 pub(super) fn account(visitor: &Visitor) -> Result<&User> {
     let own = user(visitor)?;
-    if visitor.principal().is_session() {
+    if visitor.principal().is_person() {
         return Ok(own);
     }
     let message = "An API token cannot do this. Log in with your browser.";
@@ -68,10 +82,26 @@ fn user(visitor: &Visitor) -> Result<&User> {
     visitor.user().ok_or_else(nobody)
 }
 
+/// What said who the visitor is, where their password did not.
+async fn told_by(visitor: &Visitor, user: &User) -> Result<Option<ToldBy>> {
+    let Some(provider) = visitor.principal().provider().and_then(LoginProvider::parse) else {
+        return Ok(None);
+    };
+    let known = links::own(visitor.app(), user).await?;
+    let known = known.iter().find(|one| one.provider == provider);
+    Ok(Some(ToldBy {
+        title: outside::title(visitor.app(), &provider),
+        groups: visitor.actor().groups.join(", "),
+        at: known.and_then(|one| one.groups_at),
+        until: visitor.principal().until(),
+    }))
+}
+
 async fn page<'a>(visitor: &Visitor, user: &'a User, complaints: Complaints) -> Result<ProfilePage<'a>> {
     Ok(ProfilePage {
         frame: visitor.frame("Profile", Section::Elsewhere).await?,
         tabs: profile_tabs(urls::profile()),
+        told_by: told_by(visitor, user).await?,
         roles: visitor.app().policy().roles_of(&visitor.actor().name).join(", "),
         user,
         complaints,
@@ -109,8 +139,11 @@ pub async fn change_password(
                 second_factor: visitor.principal().has_second_factor(),
                 ..known
             };
-            let from = SeenFrom::of(headers, &visitor.actor().address, now);
-            session::sign_in(visitor.session(), &known, from).await?;
+            // A session that somebody else opened goes on, with the groups and the end that it has.
+            if visitor.principal().provider().is_none() {
+                let from = SeenFrom::of(headers, &visitor.actor().address, now);
+                session::sign_in(visitor.session(), &known, from).await?;
+            }
             let done = "Password changed. You are logged out everywhere else.";
             visitor.flash(Flash::done(done)).await?;
             let mut answer = go_to(urls::profile());

@@ -33,6 +33,9 @@ struct FactorPage {
     is_demanded: bool,
     /// Whether the session began before there was one.
     is_older: bool,
+    has_password: bool,
+    /// The form that was sent: `confirm`, `off` or `codes`; empty where none was.
+    tried: String,
     complaints: Complaints,
 }
 
@@ -72,11 +75,12 @@ impl QrImage {
 /// `GET /profile/second-factor`
 #[handler]
 pub async fn show(visitor: Visitor) -> Result<Response> {
-    html(&page(&visitor, Complaints::default()).await?)
+    html(&page(&visitor, "", Complaints::default()).await?)
 }
 
 #[derive(Deserialize)]
 struct BeginForm {
+    #[serde(default)]
     old: String,
 }
 
@@ -90,7 +94,7 @@ pub async fn begin(visitor: Visitor, Form(form): Form<BeginForm>) -> Result<Resp
         .begin_second_factor(&site.app, actor, &form.old, visitor.now());
     match begun.await {
         Ok(()) => Ok(go_to(urls::second_factor())),
-        Err(error) => refused(&visitor, error).await,
+        Err(error) => refused(&visitor, "", error).await,
     }
 }
 
@@ -116,7 +120,7 @@ pub async fn act(visitor: Visitor, Form(form): Form<ActForm>) -> Result<Response
         .act_with_code(&site.app, own, (act, &form.code), visitor.now());
     let codes = match done.await {
         Ok(codes) => codes,
-        Err(error) => return refused(&visitor, error).await,
+        Err(error) => return refused(&visitor, &form.act, error).await,
     };
     if act != CodeAct::NewCodes {
         session::note_second_factor(visitor.session(), act == CodeAct::Confirm).await?;
@@ -133,19 +137,25 @@ pub async fn act(visitor: Visitor, Form(form): Form<ActForm>) -> Result<Response
     })
 }
 
-/// Shows the page again with what was wrong.
-async fn refused(visitor: &Visitor, error: Error) -> Result<Response> {
+/// `GET /profile/second-factor/act`: where an answer to a form is asked for again, or its address was kept.
+#[handler]
+pub async fn act_again() -> Response {
+    go_to(urls::second_factor())
+}
+
+/// Shows the page again with what was wrong with the form that was `tried`.
+async fn refused(visitor: &Visitor, tried: &str, error: Error) -> Result<Response> {
     if !matches!(
         error.kind(),
         ErrorKind::Invalid | ErrorKind::Throttled | ErrorKind::Conflict
     ) {
         return Err(error);
     }
-    let page = page(visitor, Complaints::of_error(&error)).await?;
+    let page = page(visitor, tried, Complaints::of_error(&error)).await?;
     form_page(&page, &page.complaints)
 }
 
-async fn page(visitor: &Visitor, complaints: Complaints) -> Result<FactorPage> {
+async fn page(visitor: &Visitor, tried: &str, complaints: Complaints) -> Result<FactorPage> {
     let state = second_factor::state(visitor.app(), account(visitor)?).await?;
     let qr = match &state {
         FactorState::Pending(setup) => Some(QrImage::of(&setup.url)?),
@@ -156,9 +166,11 @@ async fn page(visitor: &Visitor, complaints: Complaints) -> Result<FactorPage> {
         frame: visitor.frame("Second factor", Section::Elsewhere).await?,
         tabs: profile_tabs(urls::second_factor()),
         is_demanded: second_factor::is_demanded(visitor.app(), visitor.actor()),
+        has_password: account(visitor)?.has_password,
         is_older: is_on && !visitor.principal().has_second_factor(),
         state,
         qr,
+        tried: tried.to_owned(),
         complaints,
     })
 }

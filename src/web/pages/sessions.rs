@@ -100,9 +100,10 @@ pub fn chosen(form: &FormData, present: Option<&str>) -> WhichSessions {
 }
 
 /// What is said after sessions were ended.
-pub fn ended(number: usize) -> String {
-    match number {
-        0 => "There is no other session.".to_owned(),
+pub fn ended(number: usize, which: &WhichSessions) -> String {
+    match (number, which) {
+        (0, WhichSessions::Others(_)) => "There is no other session.".to_owned(),
+        (0, _) => "There is no session to end.".to_owned(),
         _ => format!(
             "{} ended. Open pages stop within five seconds.",
             count(number, "session")
@@ -133,7 +134,7 @@ pub async fn end(visitor: Visitor, Form(form): Form<FormData>) -> Result<Respons
         session::sign_out(visitor.session()).await?;
         return Ok(go_to(&urls::with_query(urls::login(), &[("left", "yes")])));
     }
-    visitor.flash(Flash::done(ended(number))).await?;
+    visitor.flash(Flash::done(ended(number, &which))).await?;
     Ok(go_to(urls::sessions()))
 }
 

@@ -39,6 +39,8 @@ struct MadePage {
     frame: Frame,
     made: MadeToken,
     scope: String,
+    /// The address for calendar programs; empty where the token may do more than view.
+    feed: String,
     /// Where the list of tokens is.
     url: String,
 }
@@ -152,6 +154,17 @@ pub async fn show_made(
     html(&MadePage {
         frame: visitor.frame("New API token", section).await?,
         scope: made.token.scope.to_string(),
+        feed: match made.token.scope.only_views() {
+            true => {
+                let base = visitor.app().config().public_url();
+                format!(
+                    "{}{}",
+                    base.trim_end_matches('/'),
+                    urls::with_query(urls::calendar_feed(), &[("token", &made.secret)])
+                )
+            }
+            false => String::new(),
+        },
         made,
         url,
     })

@@ -10,6 +10,8 @@ pub struct PauseView {
     pub answer: &'static str,
     /// `None`: the time for an answer passed.
     pub by: Option<String>,
+    /// The account that acted in their name, if any.
+    pub through: Option<String>,
     pub at: Instant,
 }
 
@@ -36,6 +38,7 @@ impl PauseView {
                 Answerer::Person(name) => Some(name.clone()),
                 Answerer::Time => None,
             },
+            through: past.answered.impersonator.clone(),
             at: past.answered.at,
         }
     }

@@ -128,7 +128,7 @@ async fn refusal(world: &World, id: DeploymentId) -> Option<String> {
         .await
         .unwrap();
     let roster = Roster::load(&world.store, &environment).await.unwrap();
-    let strategy = Roster::strategy(deployment.strategy, &environment);
+    let strategy = deployment.strategy_in(&environment);
     let parts = world.parts(id).await;
     let to_do = parts.iter().filter(|part| part.state == ServerState::Waiting);
     let to_do: HashSet<ServerId> = to_do.filter_map(|part| part.server_id).collect();

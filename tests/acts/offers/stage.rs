@@ -226,6 +226,7 @@ impl Stage {
         let approval = (case.state == DeploymentState::Awaiting).then(|| Approval {
             expires_at: now + TimeDelta::hours(1),
             given: None,
+            impersonator: None,
             groups: None,
             token: None,
             password_given_at: None,

@@ -27,6 +27,7 @@ pub(super) fn told(inventory: &Inventory, environment: &Environment) -> Value {
         "clusters": environment.clusters.iter().map(name).collect::<Vec<_>>(),
         "excluded": options.excluded,
         "shared": options.shared,
+        "readers": options.readers,
         "variables": variables::plain_lines(options, false),
         "referring_variables": variables::plain_lines(options, true),
         "secret_variables": secret,

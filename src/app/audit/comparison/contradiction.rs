@@ -20,6 +20,8 @@ pub const STATE: &str = "state";
 pub const OUTCOME: &str = "outcome";
 /// Why a lock did not stop it.
 pub const OVERRIDE: &str = "reason for overriding a lock";
+/// Who acted in the second person's name.
+pub const APPROVED_THROUGH: &str = "account behind the approver";
 /// The second person.
 pub const APPROVER: &str = "approver";
 
@@ -75,6 +77,11 @@ pub fn apply(one: &mut Deployment, contradiction: &Contradiction) {
             }
         }
         STATE => one.state = DeploymentState::parse(&logged).unwrap_or(one.state),
+        APPROVED_THROUGH => {
+            if let Some(approval) = &mut one.approval {
+                approval.impersonator = some(logged);
+            }
+        }
         APPROVER => {
             if let Some(approval) = &mut one.approval {
                 let at = approval.given.take().map(|(_, at)| at);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::contradiction::{APPROVER, CANCELLED, Contradiction, OUTCOME, OVERRIDE, STATE};
+use super::contradiction::{APPROVED_THROUGH, APPROVER, CANCELLED, Contradiction, OUTCOME, OVERRIDE, STATE};
 use crate::domain::{AuditEvent, Deployment, DeploymentState, EventKind, Instant};
 
 /// What the events say otherwise.
@@ -74,6 +74,19 @@ fn of_approval(one: &Deployment, events: &[AuditEvent], request: &AuditEvent) ->
     let logged = logged.or_else(|| approved_before(detail));
     let stored = one.approval.as_ref().and_then(|approval| approval.given.clone());
     let name = |given: &Option<(String, Instant)>| given.as_ref().map(|(who, _)| who.clone());
+    let behind = one
+        .approval
+        .as_ref()
+        .and_then(|approval| approval.impersonator.clone());
+    let logged_behind = match approved {
+        Some(event) => event.event.impersonator.clone(),
+        None => detail["approved_through"].as_str().map(str::to_owned),
+    };
+    // Approvals of earlier versions did not keep it.
+    if behind.is_some() && behind != logged_behind {
+        let text = |name: Option<String>| name.unwrap_or_default();
+        return differing(APPROVED_THROUGH, text(behind), text(logged_behind));
+    }
     match name(&stored) == name(&logged) {
         false => vec![Contradiction::new(
             APPROVER,

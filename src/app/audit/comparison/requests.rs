@@ -56,7 +56,7 @@ fn pairs(one: &Deployment, request: &AuditEvent) -> Vec<(&'static str, String, S
 }
 
 /// What the detail has as texts: a name for people, the name in the detail, as the database has it.
-fn in_detail(one: &Deployment) -> [(&'static str, &'static str, String); 8] {
+fn in_detail(one: &Deployment) -> [(&'static str, &'static str, String); 9] {
     let commit = |commit: Option<&CommitId>| commit.map(CommitId::to_string).unwrap_or_default();
     let number = |id: DeploymentId| id.to_string();
     [
@@ -69,6 +69,7 @@ fn in_detail(one: &Deployment) -> [(&'static str, &'static str, String); 8] {
             "origin",
             one.origin.map(number).unwrap_or_default(),
         ),
+        ("whether it undoes that one", "undoes", one.undoes.to_string()),
         (TITLE, "title", one.commit_title.clone()),
         ("branch", "branch", one.branch.clone()),
         (

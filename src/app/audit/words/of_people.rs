@@ -1,7 +1,7 @@
 //! Sentences about accounts and logins.
 
 use super::parts::{changes, time, who};
-use crate::domain::{EventKind, NewAuditEvent};
+use crate::domain::{EventKind, LoginProvider, NewAuditEvent};
 
 /// The sentence of an event; `None` for a kind of another file.
 pub fn told(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
@@ -12,7 +12,15 @@ pub fn told(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
         None => String::new(),
     };
     Some(match kind {
-        EventKind::UserAdded => format!("{who} added the account {account}."),
+        EventKind::UserAdded => match event.detail["by"].as_str() {
+            Some(provider) => {
+                format!(
+                    "{who} got an account at the first login with {}.",
+                    title(provider)
+                )
+            }
+            None => format!("{who} added the account {account}."),
+        },
         EventKind::UserChanged => format!("{who} changed the account {account}{}.", changes(event)),
         EventKind::UserDisabled => format!("{who} disabled the account {account}."),
         EventKind::UserEnabled => format!("{who} enabled the account {account}."),
@@ -31,7 +39,10 @@ pub fn told(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
         EventKind::PasswordChangeThrottled => {
             format!("{who} tried too often to change a password{repeated}.")
         }
-        EventKind::LoginSucceeded => format!("{who} logged in from {}.", event.address),
+        EventKind::LoginSucceeded => match event.detail["by"].as_str() {
+            Some(provider) => format!("{who} logged in with {} from {}.", title(provider), event.address),
+            None => format!("{who} logged in from {}.", event.address),
+        },
         EventKind::LoginFailed => format!("{who} failed to log in as {account}{repeated}."),
         EventKind::LoginThrottled => {
             format!("{who} was turned away after too many attempts to log in as {account}{repeated}.")
@@ -47,6 +58,11 @@ pub fn told(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
     })
 }
 
+/// What a provider is called in a sentence.
+fn title(provider: &str) -> String {
+    LoginProvider::parse(provider).map_or_else(|| provider.to_owned(), |provider| provider.title())
+}
+
 /// The sentence of an event about what an account has to prove itself: tokens, sessions, a second factor.
 fn means(
     kind: EventKind,
@@ -55,8 +71,18 @@ fn means(
     repeated: &str,
 ) -> Option<String> {
     let text = |name: &str| event.detail[name].as_str().unwrap_or_default();
-    let token = text("token");
+    let (token, provider) = (text("token"), title(text("by")));
+    let subject = text("subject").escape_debug();
     Some(match kind {
+        EventKind::IdentityLinked => {
+            format!("{who} linked the account {account} to “{subject}” of {provider}.")
+        }
+        EventKind::IdentityUnlinked => {
+            format!("{who} unlinked the account {account} from “{subject}” of {provider}.")
+        }
+        EventKind::OutsideLoginRefused => {
+            format!("{who} was let in as “{subject}” by {provider}, and was refused here{repeated}.")
+        }
         EventKind::TokenMade => {
             format!(
                 "{who} made the API token {token} of {account}, for {}.",

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-use super::parts::{because, changes, items, text, time, who};
+use super::parts::{because, changes, items, items_of, text, time, who};
 use crate::domain::{EventKind, NewAuditEvent};
+
+/// Digits of a policy's digest that people read.
+const DIGITS: usize = 12;
 
 /// The sentence of an event; `None` for a kind of another file.
 pub fn told(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
@@ -116,15 +119,7 @@ fn of_policy_and_keys(kind: EventKind, event: &NewAuditEvent) -> Option<String> 
     let who = who(event);
     let count = |name: &str| event.detail[name].as_array().map_or(0, Vec::len);
     Some(match kind {
-        EventKind::PolicyReloaded => {
-            let (added, removed) = (items(&event.detail["added"]), items(&event.detail["removed"]));
-            match (added.is_empty(), removed.is_empty()) {
-                (true, true) => "The policy was read again and is in force.".to_owned(),
-                (false, true) => format!("A changed policy is in force: added {added}."),
-                (true, false) => format!("A changed policy is in force: removed {removed}."),
-                (false, false) => format!("A changed policy is in force: added {added}; removed {removed}."),
-            }
-        }
+        EventKind::PolicyReloaded => reloaded(event),
         EventKind::PolicyRejected => {
             let problem = because(&items(&event.detail["problems"]));
             format!("The policy files have errors, and the policy before stays in force{problem}.")
@@ -189,8 +184,16 @@ fn of_deployer(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
                 Value::Bool(true) => " Its policy is another one than before.",
                 _ => "",
             };
+            let kept = match event.detail["policy_is_last_good"] {
+                Value::Bool(true) => format!(
+                    " Its policy files have errors, so the last good policy ({}) is in force{}.",
+                    text(event, "policy").get(..DIGITS).unwrap_or_default(),
+                    because(text(event, "policy_problem"))
+                ),
+                _ => String::new(),
+            };
             format!(
-                "The deployer started, version {}.{before}{policy}",
+                "The deployer started, version {}.{before}{policy}{kept}",
                 text(event, "version")
             )
         }
@@ -201,4 +204,37 @@ fn of_deployer(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
         EventKind::HistoryBroughtIn => format!("{who} imported {} past deployments.", number("deployments")),
         _ => return None,
     })
+}
+
+/// A policy that was read, and what changed by it.
+fn reloaded(event: &NewAuditEvent) -> String {
+    let lines = |name: &str| {
+        let left_out = event.detail[format!("{name}_left_out")]
+            .as_u64()
+            .unwrap_or_default();
+        items_of(
+            &event.detail[name],
+            usize::try_from(left_out).unwrap_or(usize::MAX),
+        )
+    };
+    let (added, removed) = (lines("added"), lines("removed"));
+    let files = items(&event.detail["files"]);
+    let sentence = match (added.is_empty(), removed.is_empty()) {
+        (true, true) if !files.is_empty() => format!("A changed policy is in force: {files} changed."),
+        (true, true) => "The policy was read again and is in force.".to_owned(),
+        (false, true) => format!("A changed policy is in force: added {added}."),
+        (true, false) => format!("A changed policy is in force: removed {removed}."),
+        (false, false) => format!("A changed policy is in force: added {added}; removed {removed}."),
+    };
+    let changes_model = event.detail["files"].as_array().is_some_and(|files| {
+        files.iter().any(|file| file == "model.conf") && !(added.is_empty() && removed.is_empty())
+    });
+    let sentence = match changes_model {
+        true => format!("{sentence} How requests are matched changed too (model.conf)."),
+        false => sentence,
+    };
+    match text(event, "rights") {
+        "" => sentence,
+        rights => format!("{sentence} Rights: {rights}."),
+    }
 }

@@ -72,6 +72,11 @@ fn cut(text: &str) -> String {
 
 /// The first items of a list: `a, b and 3 more`.
 pub fn items(value: &Value) -> String {
+    items_of(value, 0)
+}
+
+/// The same of a list from which so many were left out.
+pub fn items_of(value: &Value, left_out: usize) -> String {
     let all: Vec<&str> = value
         .as_array()
         .into_iter()
@@ -84,7 +89,7 @@ pub fn items(value: &Value) -> String {
         .copied()
         .collect::<Vec<_>>()
         .join(", ");
-    match all.len().saturating_sub(ITEMS_NAMED) {
+    match all.len().saturating_sub(ITEMS_NAMED).saturating_add(left_out) {
         0 => first,
         more => format!("{first} and {more} more"),
     }

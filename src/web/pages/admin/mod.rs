@@ -21,6 +21,7 @@ pub mod routes;
 pub mod servers;
 pub mod sessions;
 pub mod tokens;
+pub mod user_links;
 pub mod users;
 
 use poem::Response;

@@ -9,9 +9,10 @@ use poem::{Response, handler};
 use similar::{ChangeTag, TextDiff};
 
 use super::{Part, Tabs, tabs};
-use crate::access::{PolicyFiles, Problem};
-use crate::app::policy;
+use crate::access::{PolicyFiles, Problem, RightsChange};
+use crate::app::policy::{self, RightsCompared};
 use crate::domain::Result;
+use crate::domain::access::GUEST;
 use crate::store::policies::PolicyUse;
 use crate::web::flash::Flash;
 use crate::web::frame::{Frame, Section, go_to, html};
@@ -24,6 +25,8 @@ const AROUND: usize = 3;
 const COMPARING: Duration = Duration::from_secs(1);
 /// Lines of a comparison that are shown.
 const LINES_SHOWN: usize = 5000;
+/// Differences of rights that are shown.
+const RIGHTS_SHOWN: usize = 500;
 /// Digits of a digest that people read.
 const SHORT: usize = 12;
 
@@ -52,6 +55,21 @@ struct ComparisonPage {
     files: Vec<FileRows>,
     /// Whether there are more lines than are shown.
     is_cut: bool,
+    /// How many gain and lose, or why that is not known.
+    summary: String,
+    /// Gains first.
+    rights: Vec<RightsRow>,
+}
+
+/// What somebody may by one policy and not by the other.
+struct RightsRow {
+    tone: &'static str,
+    /// What becomes of the right.
+    shift: &'static str,
+    who: String,
+    actions: String,
+    places: String,
+    windows: String,
 }
 
 /// A policy, for a link.
@@ -109,8 +127,8 @@ pub async fn show(visitor: Visitor, Path(digest): Path<String>) -> Result<Respon
 /// `GET /admin/policy/versions/{old}/to/{new}`
 #[handler]
 pub async fn compare(visitor: Visitor, Path((old, new)): Path<(String, String)>) -> Result<Response> {
-    let (before, _) = policy::kept(visitor.app(), visitor.actor(), &old).await?;
-    let (after, _) = policy::kept(visitor.app(), visitor.actor(), &new).await?;
+    let compared = policy::compare(visitor.app(), visitor.actor(), (&old, &new));
+    let ([before, after], rights) = compared.await?;
     let mut files = differing(&before, &after);
     let is_cut = cut(&mut files);
     html(&ComparisonPage {
@@ -120,7 +138,35 @@ pub async fn compare(visitor: Visitor, Path((old, new)): Path<(String, String)>)
         new: Version::of(&new),
         files,
         is_cut,
+        summary: rights.summary(),
+        rights: match rights {
+            RightsCompared::Found(diff) => rights_rows(diff.differences),
+            RightsCompared::TookTooLong | RightsCompared::Unreadable => Vec::new(),
+        },
     })
+}
+
+fn rights_rows(differences: Vec<RightsChange>) -> Vec<RightsRow> {
+    let row = |one: RightsChange| {
+        let name = |name: String| match name.as_str() {
+            GUEST => "everybody".to_owned(),
+            _ => name,
+        };
+        let who = one.who.into_iter().map(name).collect::<Vec<_>>().join(", ");
+        let actions: Vec<&str> = one.actions.iter().map(|action| action.as_str()).collect();
+        RightsRow {
+            tone: if one.shift.is_gain() { "t-warn" } else { "t-quiet" },
+            shift: one.shift.words(),
+            who: match one.but.as_slice() {
+                [] => who,
+                but => format!("{who} but {}", but.join(", ")),
+            },
+            actions: actions.join(", "),
+            places: one.places.join(", "),
+            windows: one.windows,
+        }
+    };
+    differences.into_iter().take(RIGHTS_SHOWN).map(row).collect()
 }
 
 /// `POST /admin/policy/reload`
@@ -128,12 +174,18 @@ pub async fn compare(visitor: Visitor, Path((old, new)): Path<(String, String)>)
 pub async fn reload(visitor: Visitor) -> Result<Response> {
     let before = visitor.app().policy().digest();
     let problems = policy::reload_for(visitor.app(), visitor.actor()).await?;
+    let after = visitor.app().policy().digest();
     let flash = if problems.iter().any(Problem::is_error) {
         Flash::failed("The files have errors. The policy in force stays.")
-    } else if visitor.app().policy().digest() == before {
+    } else if after == before {
         Flash::done("The files were read. They are those in force.")
     } else {
-        Flash::done("The files were read, and are in force now.")
+        let url = urls::admin_policy_comparison(&before, &after);
+        Flash::next(
+            "The files were read, and are in force now.",
+            "Who gains and who loses",
+            url,
+        )
     };
     visitor.flash(flash).await?;
     Ok(go_to(urls::admin_policy()))

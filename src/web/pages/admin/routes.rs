@@ -2,7 +2,7 @@
 
 use super::{
     balancers, clusters, environments, host_keys, many, overview, policy, policy_versions, projects, servers,
-    sessions, tokens, users,
+    sessions, tokens, user_links, users,
 };
 use crate::web::table::{Table, get, post};
 use crate::web::urls;
@@ -69,6 +69,8 @@ fn people(routes: Table) -> Table {
         .at("/admin/users/:user/disabled", post(users::set_disabled))
         .at("/admin/users/:user/password", post(users::set_password))
         .at("/admin/users/:user/delete", post(users::delete))
+        .at("/admin/users/:user/link", post(user_links::link))
+        .at("/admin/users/:user/unlink", post(user_links::unlink))
         .at(
             "/admin/users/:user/second-factor",
             post(users::reset_second_factor),

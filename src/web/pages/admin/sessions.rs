@@ -49,5 +49,6 @@ pub async fn end(visitor: Visitor, Path(name): Path<String>, Form(form): Form<Fo
     let which = chosen(&form, None);
     let outcome = sessions::end_of(visitor.app(), &permit, &name, &which).await;
     let url = urls::admin_sessions(&name);
-    settle(&visitor, outcome.map(ended), &url, &url).await
+    let outcome = outcome.map(|number| ended(number, &which));
+    settle(&visitor, outcome, &url, &url).await
 }

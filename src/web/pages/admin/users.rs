@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::{Part, Tabs, may_administer, may_change, may_read, saved, settle, tabs};
 use crate::app::accounts::{self, Keeping, NewUser};
 use crate::app::admin::users::{self, UserSpec};
+use crate::app::outside::{self, links};
 use crate::app::{passwords, second_factor};
-use crate::domain::{Area, Result, User};
+use crate::domain::{Area, Identity, Result, User};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
@@ -32,21 +33,33 @@ struct Row {
     user: User,
     url: String,
     roles: Vec<String>,
+    /// Whether nobody can log in to it.
+    is_service: bool,
+}
+
+/// A login from outside that an account is known by.
+struct LinkedLogin {
+    identity: Identity,
+    /// What people call the provider.
+    title: String,
 }
 
 /// The contract of `templates/admin/user.html`.
 #[derive(Template)]
 #[template(path = "admin/user.html")]
-struct UserPage {
+pub(super) struct UserPage {
     frame: Frame,
     trail: Trail,
     action: String,
-    form: FormData,
+    pub(super) form: FormData,
     /// An existing user.
     known: Option<Row>,
     /// Whether it is the visitor's own account.
     is_own: bool,
     has_second_factor: bool,
+    logins: Vec<LinkedLogin>,
+    /// The providers that there are: as the store writes them, and what people call them.
+    providers: Vec<(String, String)>,
 }
 
 /// The contract of `templates/admin/password.html`: shown once, in answer to the form.
@@ -65,7 +78,13 @@ struct PasswordPage {
 pub async fn list(visitor: Visitor) -> Result<Response> {
     let permit = may_read(&visitor, Area::Users).await?;
     let all = users::list(visitor.app(), &permit).await?;
-    let rows = all.into_iter().map(|user| row(&visitor, user)).collect();
+    let linked = links::of_all(visitor.app(), &permit).await?;
+    let is_linked = |user: &User| linked.iter().any(|one| one.user == user.id);
+    let rows = all.into_iter().map(|user| {
+        let is_linked = is_linked(&user);
+        row(&visitor, user, is_linked)
+    });
+    let rows = rows.collect();
     html(&ListPage {
         frame: visitor.frame("Users · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Users),
@@ -74,12 +93,13 @@ pub async fn list(visitor: Visitor) -> Result<Response> {
     })
 }
 
-fn row(visitor: &Visitor, user: User) -> Row {
+fn row(visitor: &Visitor, user: User, is_linked: bool) -> Row {
     let roles = visitor.app().policy().roles_of(user.name.as_str());
     let plain = |role: String| role.strip_prefix("role:").map(str::to_owned).unwrap_or(role);
     Row {
         url: urls::admin_user(user.name.as_str()),
         roles: roles.into_iter().map(plain).collect(),
+        is_service: !user.has_password && !is_linked,
         user,
     }
 }
@@ -137,7 +157,7 @@ pub async fn edit(
 }
 
 /// The form of a user as they are.
-fn filled(user: &User) -> FormData {
+pub(super) fn filled(user: &User) -> FormData {
     FormData::default()
         .with("name", &user.name)
         .with("display_name", &user.display_name)
@@ -278,23 +298,34 @@ async fn password_set(
     })
 }
 
-async fn page(visitor: &Visitor, existing: Option<User>, form: FormData) -> Result<UserPage> {
+pub(super) async fn page(visitor: &Visitor, existing: Option<User>, form: FormData) -> Result<UserPage> {
     let (title, action) = match &existing {
         Some(user) => (user.title().to_owned(), urls::admin_user(user.name.as_str())),
         None => ("Add a user".to_owned(), urls::admin_new_user().to_owned()),
     };
     let own = |user: &User| visitor.user().is_some_and(|own| own.id == user.id);
-    let has_second_factor = match &existing {
-        Some(user) => second_factor::is_on(visitor.app(), user).await?,
-        None => false,
+    let (has_second_factor, linked) = match &existing {
+        Some(user) => (
+            second_factor::is_on(visitor.app(), user).await?,
+            links::of_account(visitor.app(), &may_administer(visitor).await?, user).await?,
+        ),
+        None => (false, Vec::new()),
     };
+    let is_linked = !linked.is_empty();
+    let login = |identity: Identity| LinkedLogin {
+        title: outside::title(visitor.app(), &identity.provider),
+        identity,
+    };
+    let providers = outside::providers(visitor.app()).into_iter();
     Ok(UserPage {
         frame: visitor.frame(title, Section::Admin).await?,
         trail: trail(),
         action,
         form,
         has_second_factor,
+        logins: linked.into_iter().map(login).collect(),
+        providers: providers.map(|(one, title)| (one.to_string(), title)).collect(),
         is_own: existing.as_ref().is_some_and(own),
-        known: existing.map(|user| row(visitor, user)),
+        known: existing.map(|user| row(visitor, user, is_linked)),
     })
 }

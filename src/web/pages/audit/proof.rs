@@ -35,14 +35,16 @@ struct ProofPage {
 impl ProofPage {
     fn word(&self) -> &'static str {
         match &self.found {
-            Some(found) if !found.is_whole() => "Wrong",
+            Some(found) if !found.fits() => "Wrong",
+            Some(found) if !found.is_whole() => "Not compared",
             _ => "Whole",
         }
     }
 
     fn tone(&self) -> &'static str {
         match &self.found {
-            Some(found) if !found.is_whole() => "t-bad",
+            Some(found) if !found.fits() => "t-bad",
+            Some(found) if !found.is_whole() => "t-warn",
             _ => "t-good",
         }
     }

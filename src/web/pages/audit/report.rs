@@ -12,7 +12,7 @@ use crate::app::audit::report::{
 };
 use crate::app::audit::{self, words};
 use crate::app::{csv, history};
-use crate::domain::{AuditEvent, Deployment, Instant, Result};
+use crate::domain::{AuditEvent, Deployment, Instant, PolicyLine, Result};
 use crate::web::format;
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section};
@@ -45,6 +45,8 @@ struct ReportPage {
     alone: String,
     lists: Vec<EventList>,
     csv: String,
+    /// Who could do what, on the last day of the period.
+    who: String,
 }
 
 struct DeploymentLine {
@@ -56,11 +58,20 @@ struct DeploymentLine {
     title: String,
     approver: String,
     permit: String,
+    /// Who took it over from its requester, if anybody.
+    taken: Option<TakeOver>,
     authors: String,
     /// Why authors are not known; empty where they are.
     unknown: String,
     duty: &'static str,
     tone: &'static str,
+}
+
+/// How a deployment was taken over from its requester.
+struct TakeOver {
+    who: String,
+    /// The policy line that allows it; empty where that was not kept.
+    permit: String,
 }
 
 impl DeploymentLine {
@@ -72,13 +83,22 @@ impl DeploymentLine {
         } = reported;
         let before = one.previous_commit.as_ref();
         let before = before.map_or("nothing", |commit| format::short(commit.as_str()));
-        let given = one.approval.as_ref().and_then(|approval| approval.given.clone());
+        let given = one.approval.as_ref().and_then(|approval| {
+            let (_, at) = approval.given.as_ref()?;
+            Some((approval.who()?, *at))
+        });
+        let line = |line: Option<&PolicyLine>| line.map(ToString::to_string).unwrap_or_default();
+        let taken = one.taken_over().map(|taken| TakeOver {
+            who: taken.who(),
+            permit: line(taken.permit.as_ref()),
+        });
         Self {
             url: urls::deployment(one.id),
             range: format!("{before}..{}", format::short(one.commit.as_str())),
             title: one.commit_title.chars().take(TITLE_CHARS).collect(),
             approver: given.map_or(String::new(), |(who, at)| format!("{who}, {}", format::full(&at))),
-            permit: one.permit.as_ref().map(ToString::to_string).unwrap_or_default(),
+            permit: line(one.permit.as_ref()),
+            taken,
             authors: duties.authors.into_iter().collect::<Vec<_>>().join(", "),
             unknown: duties.unknown,
             duty: duties.finding.title(),
@@ -86,7 +106,9 @@ impl DeploymentLine {
                 DutyFinding::Separate => "t-good",
                 DutyFinding::Unknown => "t-quiet",
                 DutyFinding::OnePerson | DutyFinding::SelfApproved => "t-bad",
-                DutyFinding::RequesterWrote | DutyFinding::ApproverWrote => "t-warn",
+                DutyFinding::RequesterWrote | DutyFinding::TakerWrote | DutyFinding::ApproverWrote => {
+                    "t-warn"
+                }
             },
             contradictions,
             deployment: one,
@@ -110,6 +132,14 @@ impl DeploymentLine {
             one.reason.clone(),
             self.approver.clone(),
             self.permit.clone(),
+            self.taken
+                .as_ref()
+                .map(|taken| taken.who.clone())
+                .unwrap_or_default(),
+            self.taken
+                .as_ref()
+                .map(|taken| taken.permit.clone())
+                .unwrap_or_default(),
             one.lock_override.clone().unwrap_or_default(),
             one.state.as_str().to_owned(),
             self.authors.clone(),
@@ -120,7 +150,7 @@ impl DeploymentLine {
     }
 }
 
-const DEPLOYMENT_CELLS: [&str; 19] = [
+const DEPLOYMENT_CELLS: [&str; 21] = [
     "deployment",
     "requested at",
     "environment",
@@ -134,6 +164,8 @@ const DEPLOYMENT_CELLS: [&str; 19] = [
     "reason",
     "approved by",
     "allowed by",
+    "carried on by",
+    "carried on as allowed by",
     "lock override",
     "state",
     "authors",
@@ -228,6 +260,22 @@ fn alone(lines: &[DeploymentLine]) -> String {
     }
 }
 
+/// Who could do what at the place of a report, on its last day.
+fn who(asked: &ReportRequest) -> String {
+    let project = asked.project.as_deref().unwrap_or_default();
+    let place = match &asked.environment {
+        Some(environment) if !project.is_empty() => format!("{project}/{environment}"),
+        _ => project.to_owned(),
+    };
+    let day = (asked.to - chrono::TimeDelta::seconds(1))
+        .date_naive()
+        .to_string();
+    urls::with_query(
+        urls::policy_who(),
+        &[("place", &place), ("day", &day), ("zone", "UTC")],
+    )
+}
+
 /// `GET /audit/report`
 #[handler]
 pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
@@ -266,6 +314,7 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         window: found.window.unwrap_or_default(),
         alone: alone(&lines),
         csv: filter.url_with(urls::audit_report_csv(), "", ""),
+        who: who(&asked),
         lists: lists(&mut found),
         deployments: ReportList {
             items: lines,

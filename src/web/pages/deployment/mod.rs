@@ -20,7 +20,7 @@ use self::log::{LogQuery, LogView};
 use crate::app::audit::comparison::Contradiction;
 use crate::app::naming::resource_then;
 use crate::app::watch::{self, Acts, Watched};
-use crate::domain::{Action, CommitId, DeploymentId, Result};
+use crate::domain::{Action, CommitId, DeploymentId, PolicyLine, Result};
 use crate::web::assets;
 use crate::web::frame::{Frame, Section, both, html};
 use crate::web::live::{self, Live};
@@ -56,6 +56,8 @@ struct Page {
     first: Option<String>,
     /// The line of policy that allowed it, in the policy as it was; empty for who may not read it.
     permit_url: String,
+    /// The line that lets whoever took it over carry it on, in the same way.
+    heir_url: String,
 }
 
 impl Page {
@@ -71,8 +73,12 @@ impl Page {
         let origin = one.origin.map(|id| (origin_words(one, id), urls::deployment(id)));
         let pauses = one.pauses.iter().map(PauseView::new).collect();
         let contradictions = std::mem::take(&mut watched.contradictions);
-        let permit = one.permit.as_ref().filter(|_| frame.reads_policy);
-        let permit_url = permit.and_then(urls::admin_policy_line).unwrap_or_default();
+        let line_url = |line: Option<&PolicyLine>| {
+            let line = line.filter(|_| frame.reads_policy);
+            line.and_then(urls::admin_policy_line).unwrap_or_default()
+        };
+        let permit_url = line_url(one.permit.as_ref());
+        let heir_url = line_url(one.taken_over().and_then(|taken| taken.permit.as_ref()));
         let state = StateView::new(watched);
         frame.tab = state.tab.clone();
         Self {
@@ -89,6 +95,7 @@ impl Page {
             state,
             log,
             permit_url,
+            heir_url,
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::app::places::{self, EnvironmentView};
 use crate::app::{commits, deployments};
 use crate::domain::{Action, ErrorKind, Resource, Result};
 use crate::git::Freshness;
+use crate::web::errors;
 use crate::web::forms::{Complaints, FormData};
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::live::Live;
@@ -191,6 +192,15 @@ pub async fn deploy(
         Ok(requested) => return follow(&visitor, requested).await,
         Err(error) => error,
     };
+    let is_for_later = error
+        .refusal()
+        .is_some_and(|refusal| refusal.next_allowed.is_some());
+    if is_for_later && !visitor.wants_json() && !visitor.wants_fragment() {
+        // The form says when it is allowed, and schedules it for then.
+        let mut answer = html(&page(&visitor, &project, &environment, form).await?)?;
+        answer.set_status(errors::status_of(error.kind()));
+        return Ok(answer);
+    }
     if !matches!(
         error.kind(),
         ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Unavailable

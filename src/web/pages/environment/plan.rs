@@ -6,7 +6,7 @@ use crate::app::commits::{CommitEffect, Preview, preview, recent};
 use crate::app::deployments::{Choice, approval_hours, proven, was_here};
 use crate::app::distance::goes_back_everywhere;
 use crate::app::places::{EnvironmentView, Leave, Runs};
-use crate::app::{App, activity};
+use crate::app::{App, activity, whom_to_ask};
 use crate::domain::{
     Actor, ClusterId, CommitId, DeploymentId, DeploymentState, Environment, ErrorKind, Instant, Kind,
     Refusal, Result, Strategy,
@@ -43,6 +43,8 @@ pub struct PlanView {
     pub trouble: String,
     /// Why policy does not allow it now.
     pub refusal: Option<Box<Refusal>>,
+    /// Whom to ask then, as a sentence; empty where the visitor may not know anybody.
+    pub ask: String,
     /// Whether the button rolls back.
     pub rolls_back: bool,
     /// Whether there is a button.
@@ -106,6 +108,9 @@ pub async fn plan(app: &App, actor: &Actor, view: &EnvironmentView, mut form: Fo
             }
             Err(error) => error.message().clone_into(&mut plan.trouble),
         }
+    }
+    if let Some(refusal) = &plan.refusal {
+        plan.ask = whom_to_ask::in_words(&whom_to_ask::whom_to_ask(app, refusal).await?);
     }
     plan.form = form;
     Ok(plan)

@@ -30,6 +30,7 @@ pub(super) fn options_form(options: &EnvironmentOptions) -> FormData {
     let mut form = FormData::default()
         .with("excluded", options.excluded.join("\n"))
         .with("shared", options.shared.join("\n"))
+        .with("readers", options.readers.clone().unwrap_or_default())
         .with("variables", plain_lines(options, false))
         .with("referring", plain_lines(options, true))
         .with("local_timeout", options.local_timeout)
@@ -59,7 +60,7 @@ pub(super) fn complete(form: &mut FormData, options: &EnvironmentOptions) {
     }
     form.keep(&["referring"], &kept);
     form.keep(rollout::FIELDS, &kept);
-    form.keep(&["key"], &kept);
+    form.keep(&["key", "readers"], &kept);
 }
 
 /// The command that the fields make.
@@ -71,7 +72,7 @@ pub(super) fn spec(form: &mut FormReader) -> Option<EnvironmentSpec> {
     );
     let (remote_user, position) = (form.parse("remote_user"), form.parse("position"));
     let (excluded, shared) = (form.lines("excluded"), form.lines("shared"));
-    let variables = variables(form);
+    let (readers, variables) = (form.parse_opt("readers"), variables(form));
     let (local_timeout, remote_timeout) = (form.parse("local_timeout"), form.parse("remote_timeout"));
     let (parallel, keep_releases) = (form.parse("parallel"), form.parse("keep_releases"));
     let (health, key) = (health::read(form), form.parse_opt("key"));
@@ -89,6 +90,7 @@ pub(super) fn spec(form: &mut FormReader) -> Option<EnvironmentSpec> {
         clusters: form.form.chosen("clusters"),
         excluded: excluded?,
         shared: shared?,
+        readers: readers?,
         variables: variables?,
         local_timeout: local_timeout?,
         remote_timeout: remote_timeout?,

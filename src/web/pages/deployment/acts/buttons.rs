@@ -127,9 +127,27 @@ pub fn afterwards(watched: &Watched, allowed: &Acts) -> Vec<Button> {
         } else {
             "Redeploy to all"
         };
-        acts.push(act(label.to_owned(), "repeat", "again"));
+        acts.push(redeploy(watched, act(label.to_owned(), "repeat", "again")));
     }
     acts
+}
+
+fn redeploy(watched: &Watched, act: Button) -> Button {
+    let one = &watched.deployment;
+    let question = format!(
+        "Deploy {} to {} of {} once more?",
+        one.commit.short(),
+        one.target,
+        one.environment
+    );
+    let kind = match one.kind {
+        kind @ (Kind::Rollback | Kind::Promotion) => kind,
+        Kind::Regular | Kind::Automatic | Kind::Scheduled => Kind::Regular,
+    };
+    let plan = plan_url(watched, watched.names().1, &one.commit, kind, one.strategy);
+    let mut act = act.asks(question, "Redeploy").shows(plan);
+    act.class = "";
+    act
 }
 
 fn promote(watched: &Watched, next: &Promotion) -> Button {

@@ -1,0 +1,278 @@
+//! Questions about the policy that people ask on pages: may somebody do something, and who may do what
+//! somewhere; now, or as it was on an earlier day.
+//!
+//! Whoever may read the policy may ask anything. Everybody may ask about themselves, for places that they
+//! may see; and who may do what at such a place.
+
+use std::time::Duration;
+
+use chrono::{NaiveDate, TimeDelta};
+use chrono_tz::Tz;
+
+use super::App;
+use super::naming::place as find;
+use crate::access::{
+    DrawnDay, Explanation, OpenedPolicy, PolicyAnswers, PolicyQuestion, RightsTable, names_for,
+};
+use crate::domain::access::VISITOR;
+use crate::domain::calendar::beginning;
+use crate::domain::{Action, Actor, Area, Error, Instant, Resource, Result};
+use crate::store::policies::{self, PolicyUse};
+use crate::store::projects;
+
+/// What is asked of a place: the actions that are done to one.
+pub const PLACE_ACTIONS: [Action; 9] = [
+    Action::View,
+    Action::Deploy,
+    Action::Rollback,
+    Action::Cancel,
+    Action::Run,
+    Action::Lock,
+    Action::Unlock,
+    Action::Approve,
+    Action::Configure,
+];
+/// Policies of one day that are shown, each with a table of its own.
+const POLICIES_SHOWN: usize = 10;
+/// A question about this long ago is one about now: people take their time with forms.
+const STILL_NOW: TimeDelta = TimeDelta::minutes(10);
+/// How long reading a policy of the past may take.
+const OPENING_TIME: Duration = Duration::from_secs(60);
+
+/// May somebody do something somewhere, at an instant?
+#[derive(Debug, Clone)]
+pub struct MayQuestion {
+    /// A user, `role:NAME`, `group:NAME` or `guest`; empty: whoever asks.
+    pub who: String,
+    /// Further groups that the login of `who` tells.
+    pub groups: Vec<String>,
+    pub action: Action,
+    /// `project/environment`, a project, `everything` or an area.
+    pub place: String,
+    pub at: Instant,
+}
+
+/// The answer, as `deployer policy explain` gives it.
+#[derive(Debug, Clone)]
+pub struct MayAnswer {
+    /// About whom it is; empty: whoever asks.
+    pub who: String,
+    pub explanation: Explanation,
+    /// The week around the instant, by the clock of the zone that was asked for.
+    pub week: Vec<DrawnDay>,
+    pub policy: AnsweringPolicy,
+}
+
+/// Which policy gave an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnsweringPolicy {
+    /// The one in force now.
+    Present,
+    /// Another one, in force since this instant.
+    Past { digest: String, since: Instant },
+    /// The one in force now, as the one of that time is not kept or cannot be read.
+    NotKept,
+}
+
+/// Who may do what at a place.
+#[derive(Debug, Clone)]
+pub struct PlaceRights {
+    /// The place, as it was found.
+    pub resource: Resource,
+    /// One table; for a day on which the policy changed, one for each, in order.
+    pub tables: Vec<PolicyTable>,
+    /// Whether more policies were in force on that day.
+    pub more: bool,
+}
+
+/// A table, and the policy that it is by.
+#[derive(Debug, Clone)]
+pub struct PolicyTable {
+    pub policy: AnsweringPolicy,
+    pub table: RightsTable,
+}
+
+/// Answers `asked`; the week is drawn by the clock of `zone`.
+///
+/// # Errors
+/// Complaints about the fields `who`, `groups` and `place`; forbidden to ask about others; not found, for a
+/// place that `actor` may not view.
+pub async fn may(app: &App, actor: &Actor, asked: MayQuestion, zone: Tz) -> Result<MayAnswer> {
+    let is_reader = app.may_read(actor, Area::Policy);
+    let own_name = if actor.is_guest() { VISITOR } else { &actor.name };
+    let is_own = asked.who.is_empty() || (asked.who == own_name && asked.groups.is_empty());
+    if !is_own && !is_reader {
+        app.permit_reading(actor, Area::Policy).await?;
+    }
+    let (answers, policy) = answering(app, asked.at).await?;
+    let resource = resource(&answers, &asked.place)?;
+    if !is_reader {
+        demand_seen(app, actor, &resource).await?;
+    }
+    let names = match is_own {
+        true => PolicyAnswers::names_of(actor),
+        false => names_of(&asked)?,
+    };
+    let question = PolicyQuestion {
+        names,
+        action: asked.action,
+        resource,
+        at: asked.at,
+    };
+    let answering = tokio::task::spawn_blocking(move || {
+        let week = answers.week(&question, zone);
+        (answers.explain(&question), week)
+    });
+    let (explanation, week) = answering.await.map_err(Error::internal)?;
+    Ok(MayAnswer {
+        who: if is_own { String::new() } else { asked.who },
+        explanation,
+        week,
+        policy,
+    })
+}
+
+/// Who may do what at `place` from now on, or at which hours of a day that has begun.
+///
+/// # Errors
+/// As [`may`]; for an earlier day, forbidden to those who may read neither the policy nor the audit log.
+pub async fn rights(
+    app: &App,
+    actor: &Actor,
+    place: &str,
+    day: Option<(NaiveDate, Tz)>,
+) -> Result<PlaceRights> {
+    let now = app.now();
+    let resource = resource(&app.policy().answers(), place)?;
+    if !app.may_read(actor, Area::Policy) {
+        match &resource {
+            Resource::Everything | Resource::Area(_) => {
+                app.permit_reading(actor, Area::Policy).await?;
+            }
+            place => demand_seen(app, actor, place).await?,
+        }
+        if day.is_some() {
+            app.permit_reading(actor, Area::Audit).await?;
+        }
+    }
+    let (asked, more) = match day {
+        None => (vec![(app.policy().answers(), AnsweringPolicy::Present)], false),
+        Some(day) => of_day(app, day).await?,
+    };
+    let mut tables = Vec::new();
+    for (answers, policy) in asked {
+        let resource = resource.clone();
+        let making = tokio::task::spawn_blocking(move || match day {
+            None => Some(answers.table(&resource, &PLACE_ACTIONS, now)),
+            Some(day) => answers.table_of_day(&resource, &PLACE_ACTIONS, day),
+        });
+        let table = making.await.map_err(Error::internal)?.ok_or_else(no_such_day)?;
+        tables.push(PolicyTable { policy, table });
+    }
+    Ok(PlaceRights {
+        resource,
+        tables,
+        more,
+    })
+}
+
+fn no_such_day() -> Error {
+    Error::field("day", "Write a day as 2026-11-22.")
+}
+
+fn resource(answers: &PolicyAnswers, text: &str) -> Result<Resource> {
+    answers
+        .resource(text.trim())
+        .ok_or_else(|| Error::field("place", "Write PROJECT/ENVIRONMENT, a project, or everything."))
+}
+
+fn names_of(asked: &MayQuestion) -> Result<Vec<String>> {
+    names_for(&asked.who, &[])
+        .ok_or_else(|| Error::field("who", "Write the name of a user, role:NAME, group:NAME or guest."))?;
+    names_for(&asked.who, &asked.groups)
+        .ok_or_else(|| Error::field("groups", "Write names of groups with commas between them."))
+}
+
+/// Refuses a place that `actor` may not view, as if there were none; and one that there is not.
+async fn demand_seen(app: &App, actor: &Actor, resource: &Resource) -> Result<()> {
+    match resource {
+        Resource::Everything | Resource::Area(_) => return Ok(()),
+        place => app.permit(actor, Action::View, place).await?,
+    };
+    match resource {
+        Resource::Environment(project, environment) => find(app, project, environment).await.map(drop),
+        Resource::Project(project) => projects::by_name(&app.store, project).await.map(drop),
+        Resource::Everything | Resource::Area(_) => Ok(()),
+    }
+}
+
+/// The policy that answers a question about `at`: for what is past, the one in force then.
+async fn answering(app: &App, at: Instant) -> Result<(PolicyAnswers, AnsweringPolicy)> {
+    let now = app.now();
+    if at >= now - STILL_NOW {
+        return Ok((app.policy().answers(), AnsweringPolicy::Present));
+    }
+    let used = policies::uses_within(&app.store, (at, at), 1).await?;
+    opened(app, used.first()).await
+}
+
+/// Every policy that was in force on a day.
+async fn of_day(
+    app: &App,
+    (day, zone): (NaiveDate, Tz),
+) -> Result<(Vec<(PolicyAnswers, AnsweringPolicy)>, bool)> {
+    let begins = |day: NaiveDate| beginning(day, zone);
+    let (from, until) = (begins(day), day.succ_opt().and_then(begins));
+    let from = from.ok_or_else(no_such_day)?;
+    let until = until.ok_or_else(no_such_day)?;
+    if from > app.now() {
+        return Ok((vec![(app.policy().answers(), AnsweringPolicy::Present)], false));
+    }
+    let mut uses = policies::uses_within(&app.store, (from, until), POLICIES_SHOWN as u64 + 1).await?;
+    // Starts and further instances use the same one again.
+    uses.dedup_by(|later, earlier| later.digest == earlier.digest);
+    let more = uses.len() > POLICIES_SHOWN;
+    uses.truncate(POLICIES_SHOWN);
+    let mut found = Vec::new();
+    for used in &uses {
+        found.push(opened(app, Some(used)).await?);
+    }
+    if found.is_empty() {
+        found.push(opened(app, None).await?);
+    }
+    Ok((found, more))
+}
+
+/// A policy that was in force; the present one where it is not kept.
+async fn opened(app: &App, used: Option<&PolicyUse>) -> Result<(PolicyAnswers, AnsweringPolicy)> {
+    let present = app.policy().answers();
+    let Some(used) = used else {
+        return Ok((present, AnsweringPolicy::NotKept));
+    };
+    if used.digest == present.digest() {
+        return Ok((present, AnsweringPolicy::Present));
+    }
+    let past = AnsweringPolicy::Past {
+        digest: used.digest.clone(),
+        since: used.since,
+    };
+    // One at a time: reading a long policy takes seconds.
+    let mut last = app.past_policy.lock().await;
+    if let Some(known) = last.as_ref().filter(|one| one.digest() == used.digest) {
+        return Ok((known.clone(), past));
+    }
+    let Some(files) = policies::files(&app.store, &used.digest).await? else {
+        return Ok((present, AnsweringPolicy::NotKept));
+    };
+    let opening = tokio::task::spawn_blocking(move || OpenedPolicy::of_files(files).ok());
+    let opening = tokio::time::timeout(OPENING_TIME, opening).await;
+    let slow = |cause| Error::unavailable("Reading the policy of that time takes too long.").because(cause);
+    match opening.map_err(slow)?.map_err(Error::internal)? {
+        Some(opened) => {
+            let answers = opened.into_answers();
+            *last = Some(answers.clone());
+            Ok((answers, past))
+        }
+        None => Ok((present, AnsweringPolicy::NotKept)),
+    }
+}
