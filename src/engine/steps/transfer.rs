@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::checkout::Tree;
 use super::manifests::Manifests;
-use super::script::DEPLOY;
+use super::script::{DEPLOY, PREDEPLOY};
 use crate::domain::{HeldData, Kind, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
@@ -51,9 +51,9 @@ pub async fn pack(run: &Run, tree: &Tree, checked: &Checked) -> StepResult<Packa
     };
     let manifest = Manifest::scan(scan, known.clone()).await?;
     if manifest.is_bare() {
-        return Err(Failure::new(
-            "There is nothing to deploy: every file of the commit is excluded, and deploying it would delete everything on the servers.",
-        ));
+        let commit = &run.deployment.commit;
+        let has_predeploy = matches!(run.mirror()?.file(commit, PREDEPLOY).await, Ok(Some(_)));
+        return Err(Failure::new(nothing_to_deploy(has_predeploy, tree)));
     }
     for member in &run.members {
         let Some(reached) = checked.servers.get(&member.server.id) else {
@@ -253,6 +253,14 @@ pub async fn record(run: &Run, member: &TargetServer, directory: &str) -> StepRe
     Ok(())
 }
 
+/// Records that no release is in use on a server any more.
+pub async fn forget(run: &Run, member: &TargetServer) -> StepResult<()> {
+    let record = run.record().await?;
+    releases::forget(&record, run.environment.id, member.server.id).await?;
+    record.commit().await?;
+    Ok(())
+}
+
 impl Package {
     /// The digest of what is in the tree.
     pub fn contents(&self) -> String {
@@ -364,4 +372,15 @@ async fn note_held(run: &Run, member: &TargetServer, held: &[HeldData]) -> StepR
     leftovers::put_held(&record, run.environment.id, member.server.id, held).await?;
     record.commit().await?;
     Ok(())
+}
+
+/// Why a tree without a file to send is not deployed.
+fn nothing_to_deploy(has_predeploy: bool, tree: &Tree) -> String {
+    let is_empty = std::fs::read_dir(tree.dir()).is_ok_and(|mut entries| entries.next().is_none());
+    let why = match (has_predeploy, is_empty) {
+        (true, _) => "predeploy.sh left no file that is not excluded",
+        (false, true) => "the commit has no files",
+        (false, false) => "every file of the commit is excluded",
+    };
+    format!("There is nothing to deploy: {why}, and deploying it would delete everything on the servers.")
 }
