@@ -9,7 +9,7 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
@@ -17,6 +17,8 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+/// What the names of directories begin with that were moved aside to be removed.
+const ASIDE: &str = ".removed-";
 /// What we need on a directory to empty it.
 const OWN: Mode = Mode::S_IRWXU;
 
@@ -30,6 +32,40 @@ pub fn remove_all(path: &Path) -> io::Result<()> {
     let mut moved = 0;
     while empty_once(&top, &mut moved)? {}
     fs::remove_dir(path)
+}
+
+/// Moves a directory aside at once, below the one that it is in, and removes it in a thread of its own: that may
+/// take long, and nobody waits for it. Does nothing where there is nothing.
+pub fn remove_later(path: &Path) {
+    let aside = path.with_file_name(format!("{ASIDE}{:016x}", rand::random::<u64>()));
+    let gone = match fs::rename(path, &aside) {
+        Ok(()) => aside,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(_) => path.to_owned(),
+    };
+    std::thread::spawn(move || warn_unless_removed(&gone));
+}
+
+/// Removes in a thread of its own what [`remove_later`] of an earlier process moved aside in `directory`.
+pub fn remove_set_aside(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    let aside = entries.filter_map(Result::ok).filter(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().starts_with(ASIDE)
+    });
+    let aside: Vec<PathBuf> = aside.map(|entry| entry.path()).collect();
+    std::thread::spawn(move || aside.iter().for_each(|path| warn_unless_removed(path)));
+}
+
+fn warn_unless_removed(path: &Path) {
+    match remove_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "a directory that nobody needs could not be removed");
+        }
+        _ => {}
+    }
 }
 
 /// Removes what is in `top` now; whether there was anything.
@@ -179,5 +215,23 @@ mod tests {
         symlink(&outside, &top).unwrap();
         assert!(remove_all(&top).is_err(), "a link is no directory");
         assert!(outside.join("kept").exists());
+    }
+
+    #[test]
+    fn what_is_removed_later_is_out_of_the_way_at_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let top = parent.path().join("top");
+        let left = || fs::read_dir(parent.path()).unwrap().count();
+        fs::create_dir_all(top.join("a/b")).unwrap();
+        remove_later(&top);
+        assert!(!top.exists());
+        remove_later(&top);
+        fs::create_dir_all(parent.path().join(format!("{ASIDE}0/a/b"))).unwrap();
+        remove_set_aside(parent.path());
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while left() > 0 && std::time::Instant::now() < end {
+            std::thread::yield_now();
+        }
+        assert_eq!(left(), 0);
     }
 }

@@ -40,6 +40,7 @@ mod m20261129_000130_hand_acts;
 mod m20261129_000131_half_changed;
 mod m20261129_000140_identities;
 mod m20261129_000141_undoing;
+mod m20261129_000150_held_data;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -78,6 +79,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000131_half_changed::Change),
             Box::new(m20261129_000140_identities::Change),
             Box::new(m20261129_000141_undoing::Change),
+            Box::new(m20261129_000150_held_data::Change),
         ]
     }
 }

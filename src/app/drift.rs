@@ -98,14 +98,16 @@ pub async fn look(app: &App) -> Result<()> {
             .map(|(project, environment, server)| async move {
                 observe(app, &project, &environment, &server).await
             });
-    let seen: Vec<(Observation, Option<Vec<String>>)> =
+    let seen: Vec<(Observation, Option<Looked>)> =
         stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
     again(|| async {
         let record = app.store.record().await?;
-        for (one, remains) in &seen {
+        for (one, looked) in &seen {
             observations::put(&record, one).await?;
-            if let Some(remains) = remains {
-                leftovers::put_seen(&record, one.environment_id, one.server_id, remains).await?;
+            if let Some(looked) = looked {
+                let (environment, server) = (one.environment_id, one.server_id);
+                leftovers::put_seen(&record, environment, server, &looked.remains).await?;
+                leftovers::put_held(&record, environment, server, &looked.held()).await?;
             }
         }
         record.commit().await
@@ -113,13 +115,13 @@ pub async fn look(app: &App) -> Result<()> {
     .await
 }
 
-/// What the server reports, and the remains of old releases on it if they could be listed.
+/// What the server reports, and what is among the releases on it if they could be listed.
 async fn observe(
     app: &App,
     project: &Project,
     environment: &Environment,
     server: &Server,
-) -> (Observation, Option<Vec<String>>) {
+) -> (Observation, Option<Looked>) {
     let asked = timeout(PATIENCE, ask(app, project, environment, server)).await;
     let answer = asked.unwrap_or_else(|_| {
         Err(Error::unavailable(format!(
@@ -136,10 +138,10 @@ async fn observe(
         environment_id: environment.id,
         server_id: server.id,
         at: app.now(),
-        release: looked.release,
+        release: looked.release.clone(),
         trouble,
     };
-    (observation, has_releases.then_some(looked.remains))
+    (observation, has_releases.then_some(looked))
 }
 
 async fn ask(app: &App, project: &Project, environment: &Environment, server: &Server) -> Result<Looked> {

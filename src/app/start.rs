@@ -122,6 +122,7 @@ async fn hand_out_heads(app: App, stop: CancellationToken) {
 /// How Git remotes are reached.
 pub fn git_options(config: &Config) -> GitOptions {
     GitOptions {
+        entry_limit: config.engine.tree_entries.into(),
         fetch_timeout: config.git.fetch_timeout,
         keys: KeyFiles {
             files: config.git.key_files.clone(),

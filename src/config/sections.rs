@@ -171,6 +171,8 @@ sections! {
         deployment_log_mib: u32 = 256, within::<1, 16_384>;
         /// Mebibytes of the tree of a deployment, with what scripts on this host add to it.
         tree_limit_mib: u32 = 65_536, within::<1, 16_777_216>;
+        /// Files, links and directories that the tree of a commit may have.
+        tree_entries: u32 = 1_000_000, within::<1, 100_000_000>;
         /// Mebibytes that scripts, fetches and packs leave free on the disks of this host.
         keep_free_mib: u32 = 512, within::<0, 16_777_216>;
     }

@@ -55,7 +55,7 @@ pub use names::{BranchName, CommitId, KeyName, Name, TargetPath, short_hash};
 pub use network::{Network, OtherHost, ProxyException};
 pub use pause::{Answer, Answered, Answerer, Approval, Chosen, PastPause, Pause, PauseReason};
 pub use project::{Environment, EnvironmentOptions, Extras, Project, SyncMethod, Variable};
-pub use release::{Observation, Release, ServerRelease, TreeSize};
+pub use release::{HeldData, Observation, Release, ServerRelease, TreeSize};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};
 pub use second_factor::SecondFactor;
 pub use server::{Balancer, Cluster, Hop, HostKey, Jump, Member, Server};

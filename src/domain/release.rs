@@ -23,6 +23,15 @@ pub struct TreeSize {
     pub entries: u64,
 }
 
+/// Something that an application wrote at an excluded or shared path of an old release.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HeldData {
+    /// Where it is, absolute.
+    pub path: String,
+    /// The command that moves it to where such paths are kept, for root.
+    pub command: String,
+}
+
 /// A release as the marker on the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {

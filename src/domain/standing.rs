@@ -172,7 +172,7 @@ impl ServerStanding {
                 _ => Help::Nothing,
             },
             _ if self.traffic == Traffic::Unknown => Help::LookAtBalancer,
-            On::Failed(_) | On::Returned if has_before => Help::DeployAgainOrRollBack,
+            On::Failed(_) | On::Returned | On::Gone if has_before => Help::DeployAgainOrRollBack,
             _ => Help::DeployAgain,
         }
     }
@@ -221,6 +221,7 @@ impl ServerStanding {
                 format!("It runs no release, as an attempt that put {new} in use was undone"),
                 IT,
             ),
+            OnServer::Gone => ("It runs nothing, as the release in use was deleted".to_owned(), IT),
             OnServer::Mixed => (
                 match before {
                     Some(old) => format!("Some of its files may be of {new} and some of {old}"),

@@ -45,6 +45,8 @@ pub(super) struct Failure {
     pub exit_code: Option<i32>,
     /// Whether files in service may be of two releases now.
     pub half: bool,
+    /// Whether the release in use was deleted.
+    pub gone: bool,
     /// Whether nothing was begun on the server.
     pub never_began: bool,
     /// Whether the deployment is paused and stays so, as the deployer is being stopped.
@@ -57,6 +59,7 @@ impl Failure {
             message: message.into(),
             exit_code: None,
             half: false,
+            gone: false,
             never_began: false,
             stays_paused: false,
         }

@@ -117,21 +117,17 @@ async fn close(engine: &Arc<Shared>, claimed: Claimed) {
     drop(beat);
 }
 
-/// Removes the exported trees of an earlier process: at a start nothing runs that could need them.
+/// Moves the exported trees of an earlier process aside, as nothing runs at a start that could need them. They are
+/// removed beside everything else: that may take longer than anybody waits for a start.
 pub(super) async fn clear_trees(engine: &Shared) {
     let trees = checkout::trees(&engine.parts.settings);
-    let removal = {
-        let trees = trees.clone();
-        tokio::task::spawn_blocking(move || match removal::remove_all(&trees) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        })
-    };
-    match removal.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(path = %trees.display(), %error, "old exported trees could not be removed")
+    let cleared = tokio::task::spawn_blocking(move || {
+        if let Some(work_dir) = trees.parent() {
+            removal::remove_set_aside(work_dir);
         }
-        Err(error) => tracing::warn!(%error, "old exported trees could not be removed"),
+        removal::remove_later(&trees);
+    });
+    if let Err(error) = cleared.await {
+        tracing::warn!(%error, "old exported trees could not be removed");
     }
 }

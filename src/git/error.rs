@@ -202,6 +202,14 @@ pub enum Error {
         /// What it may have.
         limit: u64,
     },
+    /// More entries than are exported, counted before the first one is.
+    #[error(
+        "The tree of this commit has more than {limit} files and directories, the most that is deployed (engine.tree_entries in the configuration). A few objects can describe very many, so see what was committed; if it is meant, raise the limit. Nothing was exported."
+    )]
+    TooManyEntries {
+        /// How many are exported.
+        limit: u64,
+    },
     /// A tree or a difference is larger than [`super::budget`] allows.
     #[error(
         "There is too much to compare: the trees of these commits are too large to show here. Compare commits that lie closer together, or use git."
@@ -271,7 +279,9 @@ impl Error {
             Self::Refused { .. } | Self::BadSettings { .. } => ErrorKind::Conflict,
             Self::Damaged { .. } | Self::Broken { .. } => ErrorKind::Conflict,
             Self::TooMuchToCompare | Self::TooManyRefs { .. } => ErrorKind::Conflict,
-            Self::PackTooLarge { .. } | Self::TooManyObjects { .. } => ErrorKind::Conflict,
+            Self::PackTooLarge { .. } | Self::TooManyObjects { .. } | Self::TooManyEntries { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Unreachable { .. } | Self::HostKey(_) | Self::AuthRefused { .. } | Self::Remote(_) => {
                 ErrorKind::Unavailable
             }

@@ -25,12 +25,10 @@ use super::budget::{PATH_BYTES, find_tree, too_deep};
 use super::error::{Error, Result};
 use super::lfs::{Cache, Pointer};
 use super::mirror::{Mirror, find_commit};
-use super::pack;
+use super::{pack, tree_size};
 use crate::domain::CommitId;
-use crate::removal::remove_all;
+use crate::removal::remove_later;
 
-/// More entries than any honest tree has; a few kilobytes of Git objects can describe billions.
-pub(super) const ENTRY_LIMIT: u64 = 5_000_000;
 /// From this size on, in bytes, a file is streamed from the pack where that can be done.
 const STREAM_FROM: usize = 4 * 1024 * 1024;
 
@@ -64,11 +62,12 @@ pub(super) struct ExportPart {
 impl Mirror {
     /// Writes the tree of `commit` into `into`, which must not exist yet but whose parent must.
     /// Files are `0644` or `0755` as Git has them, symlinks are symlinks, times are the commit's.
-    /// After a failure, a cancel, or when the future is dropped, `into` is gone again.
+    /// The entries are counted before anything is written. After a failure, a cancel, or when the future is
+    /// dropped, `into` is gone again.
     ///
     /// # Errors
     /// [`Error::Vanished`], [`Error::Submodule`], [`Error::BadEntry`],
-    /// [`Error::TooLarge`], [`Error::Disk`], [`Error::Cancelled`].
+    /// [`Error::TooLarge`], [`Error::TooManyEntries`], [`Error::Disk`], [`Error::Cancelled`].
     pub async fn export(
         &self,
         commit: &CommitId,
@@ -95,6 +94,7 @@ pub(super) async fn all(parts: Vec<ExportPart>, into: &Path, cancel: &Cancellati
     let stop = cancel.child_token();
     let _stop_when_dropped = stop.clone().drop_guard();
     let work = move || {
+        tree_size::demand(&parts, &stop)?;
         let (mut fresh, mut done) = (None, Exported::default());
         for part in parts {
             let root = into.join(&part.at);
@@ -163,10 +163,9 @@ impl Fresh {
 
 impl Drop for Fresh {
     fn drop(&mut self) {
-        if !self.complete
-            && let Err(error) = remove_all(&self.path)
-        {
-            tracing::warn!(path = %self.path.display(), %error, "an unfinished export could not be removed");
+        // Nobody waits for the removal of many files.
+        if !self.complete {
+            remove_later(&self.path);
         }
     }
 }
@@ -227,8 +226,9 @@ impl Export<'_> {
             })
         };
         self.done.entries += 1;
-        if self.done.entries > ENTRY_LIMIT {
-            return bad("comes after more entries than any tree we deploy may have");
+        let limit = self.part.mirror.inner.options.entry_limit;
+        if self.done.entries > limit {
+            return Err(Error::TooManyEntries { limit });
         }
         // With the NUL that ends it there.
         if path.as_os_str().len() >= PATH_BYTES {

@@ -47,6 +47,7 @@ mod survey;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod tree_size;
 mod url;
 mod weigh;
 
@@ -94,6 +95,9 @@ pub const LFS_OBJECT_LIMIT: u64 = 4 << 30;
 /// How much the files of a project in Git LFS may take on this host, in bytes, unless configured.
 pub const LFS_PROJECT_LIMIT: u64 = 32 << 30;
 
+/// How many entries a tree may have unless configured: twice those of the largest repositories known.
+pub const TREE_ENTRIES: u64 = 1_000_000;
+
 /// How remotes are reached.
 #[derive(Debug, Clone)]
 pub struct GitOptions {
@@ -114,6 +118,8 @@ pub struct GitOptions {
     pub https_certificates: Option<PathBuf>,
     /// How large a file of a commit may be, in bytes, if it has to be held in memory whole.
     pub whole_file_limit: u64,
+    /// How many files, links and directories a tree that is exported may have.
+    pub entry_limit: u64,
     /// Hosts beside a repository's own that its submodules and files in Git LFS may be fetched from.
     pub other_hosts: Vec<OtherHost>,
     /// The proxy for https, if any.
@@ -139,6 +145,7 @@ impl Default for GitOptions {
             https_credentials: None,
             https_certificates: None,
             whole_file_limit: WHOLE_FILE_LIMIT,
+            entry_limit: TREE_ENTRIES,
             other_hosts: Vec::new(),
             proxies: Proxies::default(),
             pack_limit: PACK_LIMIT,

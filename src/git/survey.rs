@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use super::attributes::{ALL_ATTRIBUTES_BYTES, ATTRIBUTES_BYTES, Attributes, FilterRules};
 use super::budget::{Budget, find_tree, path_in};
 use super::error::{Error, Result};
-use super::export::ENTRY_LIMIT;
 use super::lfs::pointer::{POINTER_BYTES, Pointer, PointerReading};
 use super::mirror::{Mirror, commit_id, find_commit};
 use super::settings::{SETTINGS_BYTES, settings};
@@ -82,7 +81,7 @@ impl Mirror {
         let (commit, stop) = (commit.clone(), cancel.child_token());
         let _stop_when_dropped = stop.clone().drop_guard();
         self.read(move |repository, inner| {
-            let budget = Budget::of(ENTRY_LIMIT, inner.options.fetch_timeout, stop);
+            let budget = Budget::of(inner.options.entry_limit, inner.options.fetch_timeout, stop);
             survey(repository, &commit, extras, &budget)
         })
         .await

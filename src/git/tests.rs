@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::export::{ENTRY_LIMIT, ExportPart, Exported, export_part};
+use super::TREE_ENTRIES;
+use super::export::{ExportPart, Exported, export_part};
 use super::history::Cursor;
 use super::ssh::upload_pack_command;
 use super::url::{Location, check_url};
@@ -188,7 +189,7 @@ fn a_tree_of_more_entries_than_any_is_not_written_on() {
         lfs: BTreeMap::new(),
         has_submodules: false,
     };
-    for (before, is_written) in [(ENTRY_LIMIT - 2, true), (ENTRY_LIMIT - 1, false)] {
+    for (before, is_written) in [(TREE_ENTRIES - 2, true), (TREE_ENTRIES - 1, false)] {
         let done = Exported {
             entries: before,
             ..Exported::default()
@@ -197,11 +198,46 @@ fn a_tree_of_more_entries_than_any_is_not_written_on() {
         std::fs::create_dir(&into).unwrap();
         let outcome = export_part(&repository, &part, &into, done, &CancellationToken::new());
         match outcome {
-            Ok(done) => assert!(is_written && done.entries == ENTRY_LIMIT),
+            Ok(done) => assert!(is_written && done.entries == TREE_ENTRIES),
             Err(error) => assert!(
-                !is_written && error.to_string().contains("more entries than any tree"),
+                !is_written && error.to_string().contains("engine.tree_entries"),
                 "{error}"
             ),
         }
     }
+}
+
+#[tokio::test]
+async fn a_tree_of_the_same_subtree_over_and_over_is_counted_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(dir.path().join("mirrors"), GitOptions::default());
+    let mirror = mirrors.mirror(ProjectId(1), &check_url("https://git.example/x").unwrap());
+    let id = {
+        let repository = mirror.inner.open_or_create().unwrap();
+        let mut below = repository.blob(b"x").unwrap();
+        let mut mode = 0o100_644;
+        for _ in 0..10 {
+            let mut tree = repository.treebuilder(None).unwrap();
+            for name in 0..10 {
+                tree.insert(name.to_string(), below, mode).unwrap();
+            }
+            (below, mode) = (tree.write().unwrap(), 0o040_000);
+        }
+        let tree = repository.find_tree(below).unwrap();
+        let author = git2::Signature::new("Ada", "ada@example.com", &git2::Time::new(0, 0)).unwrap();
+        let id = repository.commit(None, &author, &author, "many files", &tree, &[]);
+        id.unwrap().to_string().parse().unwrap()
+    };
+    let (into, cancel) = (dir.path().join("into"), CancellationToken::new());
+    let begun = std::time::Instant::now();
+    let counted = mirror.demand_exportable(&id, &cancel).await.unwrap_err();
+    let refused = mirror.export(&id, &into, &cancel).await.unwrap_err();
+    for error in [counted, refused] {
+        assert!(
+            matches!(error, Error::TooManyEntries { limit: TREE_ENTRIES }),
+            "{error}"
+        );
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(!into.exists());
 }

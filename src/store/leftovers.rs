@@ -1,12 +1,15 @@
-//! What deployments could not delete on servers: named on the server's page until it is gone.
+//! What deployments could not delete on servers, and what applications wrote in old releases: named on the
+//! server's page until it is gone.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::entities::leftovers::{ActiveModel, Column, Entity, Model};
 use super::{Reader, Write};
-use crate::domain::{EnvironmentId, Error, Result, ServerId};
+use crate::domain::{EnvironmentId, Error, HeldData, Result, ServerId};
 
 /// Paths that are kept: nobody deletes more than that one by one.
 const PATHS: usize = 100;
@@ -18,20 +21,61 @@ pub async fn put(
     server: ServerId,
     paths: &[String],
 ) -> Result<()> {
-    if paths.is_empty() {
+    let row = Entity::find_by_id((environment.0, server.0)).one(tx.db()).await?;
+    let paths = &paths[..paths.len().min(PATHS)];
+    write(
+        tx,
+        (environment, server),
+        text(paths)?,
+        row.and_then(|row| row.held),
+    )
+    .await
+}
+
+/// Stores what old releases on a server hold, in place of the earlier list.
+pub async fn put_held(
+    tx: &impl Write,
+    environment: EnvironmentId,
+    server: ServerId,
+    held: &[HeldData],
+) -> Result<()> {
+    let row = Entity::find_by_id((environment.0, server.0)).one(tx.db()).await?;
+    let held = &held[..held.len().min(PATHS)];
+    write(
+        tx,
+        (environment, server),
+        row.and_then(|row| row.paths),
+        text(held)?,
+    )
+    .await
+}
+
+/// The list as it is stored; `None` for an empty one.
+fn text<T: Serialize>(list: &[T]) -> Result<Option<String>> {
+    let text = (!list.is_empty()).then(|| serde_json::to_string(list));
+    text.transpose().map_err(Error::internal)
+}
+
+async fn write(
+    tx: &impl Write,
+    (environment, server): (EnvironmentId, ServerId),
+    paths: Option<String>,
+    held: Option<String>,
+) -> Result<()> {
+    if paths.is_none() && held.is_none() {
         Entity::delete_by_id((environment.0, server.0))
             .exec(tx.db())
             .await?;
         return Ok(());
     }
-    let paths = &paths[..paths.len().min(PATHS)];
     let row = ActiveModel {
         environment_id: Set(environment.0),
         server_id: Set(server.0),
-        paths: Set(Some(serde_json::to_string(paths).map_err(Error::internal)?)),
+        paths: Set(paths),
+        held: Set(held),
     };
     let same = OnConflict::columns([Column::EnvironmentId, Column::ServerId])
-        .update_column(Column::Paths)
+        .update_columns([Column::Paths, Column::Held])
         .to_owned();
     Entity::insert(row)
         .on_conflict(same)
@@ -77,18 +121,29 @@ pub async fn places(on: &impl Reader) -> Result<Vec<(EnvironmentId, ServerId)>> 
 
 /// What is left on a server, by environment.
 pub async fn of_server(on: &impl Reader, server: ServerId) -> Result<Vec<(EnvironmentId, Vec<String>)>> {
+    lists(on, server, |row| row.paths).await
+}
+
+/// What old releases on a server hold, by environment.
+pub async fn held_on(on: &impl Reader, server: ServerId) -> Result<Vec<(EnvironmentId, Vec<HeldData>)>> {
+    lists(on, server, |row| row.held).await
+}
+
+async fn lists<T: DeserializeOwned>(
+    on: &impl Reader,
+    server: ServerId,
+    column: fn(Model) -> Option<String>,
+) -> Result<Vec<(EnvironmentId, Vec<T>)>> {
     let rows = Entity::find()
         .filter(Column::ServerId.eq(server.0))
         .order_by_asc(Column::EnvironmentId)
         .all(on.db())
         .await?;
-    let read = |paths: &str| serde_json::from_str(paths).map_err(Error::internal);
-    rows.into_iter()
-        .map(|row| {
-            Ok((
-                EnvironmentId(row.environment_id),
-                read(row.paths.as_deref().unwrap_or("[]"))?,
-            ))
-        })
-        .collect()
+    let read = |row: Model| {
+        let environment = EnvironmentId(row.environment_id);
+        let text = column(row)?;
+        Some(serde_json::from_str(&text).map(|list| (environment, list)))
+    };
+    let lists: std::result::Result<_, _> = rows.into_iter().filter_map(read).collect();
+    lists.map_err(Error::internal)
 }

@@ -36,13 +36,7 @@ pub async fn record(tx: &impl Journal, new: &NewRelease) -> Result<()> {
 
 /// Records a release of `deployment` as the one in use on its server.
 pub(super) async fn write(tx: &impl Write, deployment: DeploymentId, new: &NewRelease) -> Result<()> {
-    Entity::update_many()
-        .col_expr(Column::Current, Expr::value(false))
-        .filter(Column::EnvironmentId.eq(new.environment_id.0))
-        .filter(Column::Current.eq(true))
-        .filter(Column::ServerId.eq(new.server_id.0))
-        .exec(tx.db())
-        .await?;
+    forget(tx, new.environment_id, new.server_id).await?;
     let row = ActiveModel {
         id: NotSet,
         server_id: Set(Some(new.server_id.0)),
@@ -57,6 +51,18 @@ pub(super) async fn write(tx: &impl Write, deployment: DeploymentId, new: &NewRe
         verified_at: Set(Some(micros(new.at))),
     };
     row.insert(tx.db()).await?;
+    Ok(())
+}
+
+/// Records that none of an environment's releases is in use on a server any more.
+pub async fn forget(tx: &impl Write, environment: EnvironmentId, server: ServerId) -> Result<()> {
+    Entity::update_many()
+        .col_expr(Column::Current, Expr::value(false))
+        .filter(Column::EnvironmentId.eq(environment.0))
+        .filter(Column::Current.eq(true))
+        .filter(Column::ServerId.eq(server.0))
+        .exec(tx.db())
+        .await?;
     Ok(())
 }
 

@@ -6,12 +6,13 @@
 //! mode. A link stays at the old place for processes of the old release that outlive the switch.
 //! Nothing is deleted: when both the store and the release have the path, one of them is set aside
 //! under a name with the deployment's number. What cannot be renamed (another file system, another
-//! owner) has to be moved by a person; a rollback never waits for that.
+//! owner) has to be moved by a person. A rollback never waits for that: the release that is put in service
+//! gets a link to where the data is, and no pruning removes the release that holds it.
 
 use super::changed::Changed;
 use super::error::{Error, Trouble, readable};
 use super::layout::Layout;
-use super::remote::{ACTIVATE, Limits, ScriptAnswer, ask};
+use super::remote::{ACTIVATE, Limits, OWN, ScriptAnswer, ask};
 use crate::domain::DeploymentId;
 use crate::ssh::Session;
 
@@ -61,7 +62,8 @@ async fn switch(
     limits: &Limits,
 ) -> Result<Activated, Error> {
     let (id, releases, stored) = (deployment.to_string(), layout.releases(), layout.stored_words());
-    let mut args = vec![layout.target.as_str(), release, &id, &releases, back];
+    let ours = layout.ours();
+    let mut args = vec![layout.target.as_str(), release, &id, &releases, back, &ours];
     args.extend(stored.iter().map(String::as_str));
     let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
     let answer = ask(session, ACTIVATE, &args, limits.question())
@@ -91,18 +93,48 @@ fn unseen(trouble: Trouble) -> Error {
     }
 }
 
+/// Notes what `deploy.sh` has put in the place of links in the release at `directory`: it stays that release's
+/// own, while whatever else stands there later was written by the application. `again`: after a run of the
+/// script; otherwise only where it was not noted yet.
+///
+/// # Errors
+/// [`Error::Server`] when it cannot be noted.
+pub async fn note_own(
+    session: &Session,
+    layout: &Layout,
+    directory: &str,
+    again: bool,
+    limits: &Limits,
+) -> Result<(), Error> {
+    let stored = layout.stored_words();
+    if stored.is_empty() {
+        return Ok(());
+    }
+    let mut args = vec![
+        layout.target.as_str(),
+        directory,
+        if again { "again" } else { "" },
+    ];
+    args.extend(stored.iter().map(String::as_str));
+    let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
+    ask(session, OWN, &args, limits.question()).await?;
+    Ok(())
+}
+
 fn moved(answer: &ScriptAnswer) -> Vec<String> {
     let mut sentences = Vec::new();
-    let mut from: Option<(bool, String)> = None;
+    let mut from: Option<(&[u8], String)> = None;
     for (key, value) in answer.records() {
         let path = readable(value);
         match (key, from.take()) {
-            (b"moved", _) => from = Some((true, path)),
-            (b"aside", _) => from = Some((false, path)),
-            (b"to", Some((true, from))) => {
+            (b"moved" | b"aside" | b"passed", _) => from = Some((key, path)),
+            (b"to", Some((b"moved", from))) => {
                 sentences.push(format!("Moved {from} to {path}; a link to it is left there."));
             }
-            (b"to", Some((false, from))) => sentences.push(format!("Set {from} aside as {path}.")),
+            (b"to", Some((_, from))) => sentences.push(format!("Set {from} aside as {path}.")),
+            (b"by", Some((_, from))) => sentences.push(format!(
+                "{from} could not be moved to where excluded and shared paths are kept. This release has a link to it, and the release that holds it is kept until it is moved: stop what writes there, and run “{path}” on the server as root."
+            )),
             (b"stays", _) => sentences.push(format!(
                 "{path} could not be moved to where excluded and shared paths are kept; this release has its own."
             )),

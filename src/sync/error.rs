@@ -150,9 +150,9 @@ pub enum Trouble {
         /// What is in it.
         names: Vec<String>,
     },
-    /// A stored path of the running release cannot be renamed into the store.
+    /// A stored path of the running release, or of one before it, cannot be renamed into the store.
     #[error(
-        "What the running release has at an excluded or shared path belongs in the store beside the releases, and the deploy user cannot move it there: it is on another file system, or another account's. Stop what writes there, and run “{command}” on the server as root."
+        "What an application wrote at an excluded or shared path of a release belongs in the store beside the releases, and the deploy user cannot move it there: it is on another file system, or another account's. Stop what writes there, and run “{command}” on the server as root."
     )]
     Apart {
         /// What to run there.

@@ -52,8 +52,8 @@ pub struct Inspection {
     /// What is in a directory that has no marker, so that nobody has deployed to it, and what
     /// deploying in place would delete: paths, at most a hundred. Excluded ones are not among them.
     pub strangers: Vec<String>,
-    /// Commands that move what the running release has at excluded and shared paths into the store, where the
-    /// deploy user cannot.
+    /// Commands that move what the running release, or one before it, holds at excluded and shared paths into
+    /// the store, where the deploy user cannot.
     pub apart: Vec<String>,
 }
 
@@ -122,8 +122,8 @@ async fn ask_of_target(
     let releases = layout.releases();
     let [kept, above, names] = layout.rules.expressions();
     let (target, method) = (layout.target.as_str(), layout.method.as_str());
-    let stored = layout.stored_words();
-    let mut args = vec![target, method, &releases, &kept, &above, &names];
+    let (ours, stored) = (layout.ours(), layout.stored_words());
+    let mut args = vec![target, method, &releases, &kept, &above, &names, &ours];
     args.extend(stored.iter().map(String::as_str));
     let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
     ask(session, script, &args, limits.question()).await

@@ -58,14 +58,18 @@ pub struct ReleaseData {
     /// not. Then the next deployment compares contents.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub doubted: bool,
-    /// The stored paths that this release has links for. Scripts on the server look for `"linked":[`,
-    /// so it has to be the first list in the file.
+    /// The stored paths that this release has links for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub linked: Vec<String>,
     /// The sum over the tree's records in `find`'s own order, added by the server when the digest
     /// was `digest`. The same sum again proves the same tree without sorting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub walk: Option<String>,
+    /// The stored paths where `deploy.sh` put something in the place of the link, added by the server when
+    /// the script had ended. `None`: none has. Scripts on the server look for `"own":[`, so it has to be
+    /// the last list in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Vec<String>>,
 }
 
 impl Layout {
@@ -109,7 +113,16 @@ impl Layout {
             doubted: false,
             linked: self.linked(),
             walk: None,
+            own: None,
         }
+    }
+
+    /// How our data in a release of this environment names it. Names have nothing that JSON escapes.
+    pub(super) fn ours(&self) -> String {
+        format!(
+            "\"project\":\"{}\",\"environment\":\"{}\"",
+            self.project, self.environment
+        )
     }
 }
 

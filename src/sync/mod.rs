@@ -67,7 +67,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-pub use activate::{Activated, activate, go_back};
+pub use activate::{Activated, activate, go_back, note_own};
 pub use changed::{Changed, Partial, Portion};
 pub use check::{Findings, doubt, full_check};
 pub use deliver::Delivered;

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::error::{Error, readable};
 use super::layout::{Layout, ReleaseData, deployment_of};
 use super::remote::{Limits, PRUNE, RELEASES, ScriptAnswer, WITHDRAW, ask};
-use crate::domain::{CommitId, DeploymentId, Instant, Release};
+use crate::domain::{CommitId, DeploymentId, HeldData, Instant, Release};
 use crate::ssh::Session;
 
 /// A directory among the releases on a server.
@@ -18,6 +18,9 @@ pub struct ReleaseDirectory {
     pub release: Option<Release>,
     /// Whether a link beside the target leads to it.
     pub in_service: bool,
+    /// What applications wrote in it at excluded and shared paths, which no store has. Empty for the release
+    /// in service, as the next deployment moves that.
+    pub holds: Vec<HeldData>,
 }
 
 /// What is in service on a server, and which releases a rollback could use.
@@ -50,6 +53,12 @@ impl Looked {
         }
     }
 
+    /// What applications wrote in old releases, and what no store has.
+    pub fn held(&self) -> Vec<HeldData> {
+        let releases = self.releases.iter();
+        releases.flat_map(|release| release.holds.clone()).collect()
+    }
+
     /// The newest complete release that holds `commit`, as an absolute path: what [`super::activate`]
     /// puts in service without anything being sent.
     pub fn holding(&self, commit: &CommitId) -> Option<String> {
@@ -77,8 +86,10 @@ pub async fn look(session: &Session, layout: &Layout, limits: &Limits) -> Result
 }
 
 async fn ask_releases(session: &Session, layout: &Layout, limits: &Limits) -> Result<ScriptAnswer, Error> {
-    let name = layout.releases();
-    let args = [layout.target.as_str(), &name].map(str::as_bytes);
+    let (name, stored) = (layout.releases(), layout.stored_words());
+    let mut args = vec![layout.target.as_str(), &name];
+    args.extend(stored.iter().map(String::as_str));
+    let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
     Ok(ask(session, RELEASES, &args, limits.question()).await?)
 }
 
@@ -93,7 +104,17 @@ fn read(answer: &ScriptAnswer) -> Vec<ReleaseDirectory> {
                     data: None,
                     release: None,
                     in_service: false,
+                    holds: Vec::new(),
                 });
+            }
+            (b"holds", Some(last)) => last.holds.push(HeldData {
+                path: text,
+                command: String::new(),
+            }),
+            (b"by", Some(last)) => {
+                if let Some(held) = last.holds.last_mut() {
+                    held.command = text;
+                }
             }
             (b"data", Some(last)) => last.data = serde_json::from_str(&text).ok(),
             (b"marker", Some(last)) => last.release = Release::parse_marker(&text),
@@ -146,10 +167,12 @@ pub struct Pruned {
     pub removed: Vec<String>,
     /// The paths that could not be removed, each with the reason, those of earlier prunings too.
     pub left: Vec<String>,
+    /// What keeps old releases that would have gone otherwise, and others.
+    pub held: Vec<HeldData>,
 }
 
 /// Removes old releases of this environment, as `retention` says, and incomplete ones. Releases that
-/// a link leads to or that a process works in stay. Directories that we did not make are never
+/// a link leads to, that a process works in or that hold what an application wrote stay. Directories that we did not make are never
 /// touched. What cannot be removed is left for the next pruning.
 ///
 /// # Errors
@@ -164,11 +187,14 @@ pub async fn prune(
     let Some(directory) = answer.text("directory") else {
         return Ok(Pruned::default());
     };
-    let old = to_prune(&read(&answer), layout, retention);
-    if old.is_empty() && answer.text("remains").is_none() {
-        return Ok(Pruned::default());
-    }
-    remove(session, &directory, &old, limits).await
+    let looked = Looked::read(&answer, layout);
+    let old = to_prune(&looked.releases, layout, retention);
+    let mut pruned = match old.is_empty() && looked.remains.is_empty() {
+        true => Pruned::default(),
+        false => remove(session, &directory, &old, limits).await?,
+    };
+    pruned.held = looked.held();
+    Ok(pruned)
 }
 
 /// Tries again to remove what earlier prunings left; returns what still remains, each with the reason.
@@ -206,6 +232,7 @@ async fn remove(
     Ok(Pruned {
         removed: all("removed"),
         left: all("left"),
+        held: Vec::new(),
     })
 }
 
@@ -234,7 +261,7 @@ fn to_prune(releases: &[ReleaseDirectory], layout: &Layout, retention: &Retentio
     let mut old: Vec<&ReleaseDirectory> = releases
         .iter()
         .filter(|release| release.is_of(layout))
-        .filter(|release| !release.in_service && !named(&release.name))
+        .filter(|release| !release.in_service && !named(&release.name) && release.holds.is_empty())
         .collect();
     old.sort_by_key(|release| std::cmp::Reverse(deployment_of(&release.name)));
     let oldest = retention.keep_for.map(|age| retention.now - age);
@@ -265,6 +292,7 @@ mod tests {
             doubted: false,
             linked: Vec::new(),
             walk: None,
+            own: None,
         });
         let release = Release {
             branch: "main".into(),
@@ -278,6 +306,7 @@ mod tests {
             data,
             release: Some(release),
             in_service: false,
+            holds: Vec::new(),
         }
     }
 

@@ -96,7 +96,7 @@ pub(super) const SURVEY: Script = Script {
         include_str!("scripts/stores.sh"),
         "(\n",
         include_str!("scripts/inspect.sh"),
-        ")\nset -- \"$1\" \"$3\"\n",
+        ")\ntarget=$1 name=$3\nshift 7\nset -- \"$target\" \"$name\" \"$@\"\n",
         include_str!("scripts/releases.sh"),
     ),
     limit: RELEASES_LIMIT,
@@ -123,6 +123,26 @@ pub(super) const ACTIVATE: Script = Script {
     limit: ANSWER_LIMIT,
 };
 
+/// What is in service, and which releases there are.
+pub(super) const RELEASES: Script = Script {
+    text: concat!(
+        include_str!("scripts/common.sh"),
+        include_str!("scripts/stores.sh"),
+        include_str!("scripts/releases.sh"),
+    ),
+    limit: RELEASES_LIMIT,
+};
+
+/// Notes what `deploy.sh` made the release's own.
+pub(super) const OWN: Script = Script {
+    text: concat!(
+        include_str!("scripts/common.sh"),
+        include_str!("scripts/stores.sh"),
+        include_str!("scripts/own.sh"),
+    ),
+    limit: ANSWER_LIMIT,
+};
+
 /// Which programs are missing.
 pub(super) const TOOLS: Script = Script {
     text: concat!(
@@ -141,7 +161,6 @@ scripts! {
     DOUBT ANSWER_LIMIT "doubt.sh";
     AFTERMATH LISTING_LIMIT "aftermath.sh";
     WITHDRAW ANSWER_LIMIT "withdraw.sh";
-    RELEASES RELEASES_LIMIT "releases.sh";
     PRUNE ANSWER_LIMIT "prune.sh";
     LEFTOVERS ANSWER_LIMIT "leftovers.sh";
     TORN ANSWER_LIMIT "torn.sh";

@@ -91,17 +91,29 @@ async fn a_script_that_deletes_its_own_release_fails() {
         ("deploy.sh", "rm -rf .[!.]* *\n"),
         ("tests/run_tests.sh", "rm -rf \"$PWD\"\n"),
     ] {
-        let (_world, deployment, said) = deployed_with(&[(script, lines)]).await;
+        let (world, deployment, said) = deployed_with(&[(script, lines)]).await;
         assert_eq!(
             deployment.state,
             DeploymentState::Failed,
             "{script} {lines}: {said}"
         );
+        assert!(said.contains("It runs nothing"), "{script} {lines}: {said}");
+        let current = deployer::store::releases::all_current(&world.store)
+            .await
+            .unwrap();
+        assert_eq!(current, [], "{script} {lines}");
         assert!(
             said.contains(&format!("{script} deleted the release that it belongs to")),
             "{script} {lines}: {said}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_predeploy_script_that_leaves_nothing_is_named() {
+    let (_world, deployment, said) = deployed_with(&[("predeploy.sh", "rm -rf -- * .[a-z]*\n")]).await;
+    assert_eq!(deployment.state, DeploymentState::Failed, "{said}");
+    assert!(said.contains("predeploy.sh left no file"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

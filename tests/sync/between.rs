@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use deployer::domain::{DeploymentId, SyncMethod};
-use deployer::sync::{Digest, Torn, clear_leftovers, withdraw};
+use deployer::sync::{Digest, Torn, clear_leftovers, note_own, withdraw};
 
 use super::{Site, put};
 
@@ -20,6 +20,10 @@ async fn what_a_script_put_in_place_of_a_link_stays_in_its_release() {
     let first = PathBuf::from(site.deploy().await.directory);
     fs::remove_file(first.join("kept")).unwrap();
     put(&first, "kept/own", "of this release");
+    let (session, layout, directory) = (&site.session, &site.layout, first.to_str().unwrap());
+    note_own(session, layout, directory, true, &site.limits)
+        .await
+        .unwrap();
     site.write("f", "2");
     site.deploy().await;
     assert!(!first.join("kept").is_symlink());

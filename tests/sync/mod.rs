@@ -4,6 +4,7 @@ mod between;
 mod drift;
 mod fleet;
 mod foreign;
+mod held;
 mod in_place;
 mod login_shells;
 mod many_releases;

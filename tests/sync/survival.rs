@@ -28,7 +28,7 @@ impl Site {
 
     /// Deploys once without excluded paths, and puts `kept` into the release as if it had been kept
     /// there ever since. Returns the release.
-    async fn deploy_as_before(&mut self) -> PathBuf {
+    pub(super) async fn deploy_as_before(&mut self) -> PathBuf {
         let rules = std::mem::take(&mut self.layout.rules);
         let release = PathBuf::from(self.deploy().await.directory);
         self.layout.rules = rules;
@@ -41,7 +41,7 @@ impl Site {
     }
 }
 
-fn read(path: impl AsRef<Path>) -> String {
+pub(super) fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 

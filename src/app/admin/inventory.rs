@@ -7,8 +7,8 @@ use crate::app::App;
 use crate::app::naming::{resource, resource_then};
 use crate::domain::standing::Help;
 use crate::domain::{
-    Action, Actor, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, Project, ProjectId,
-    Resource, Result, Server, ServerId, ServerRelease, ServerStanding, ServerState,
+    Action, Actor, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, HeldData, Project,
+    ProjectId, Resource, Result, Server, ServerId, ServerRelease, ServerStanding, ServerState,
 };
 use crate::store::{self, Reader, clusters, environments, projects, queue, releases, servers};
 
@@ -74,6 +74,24 @@ pub async fn leftovers(
     let placed = left.into_iter().filter_map(|(environment, paths)| {
         let (project, environment) = inventory.place(environment)?;
         Some((format!("{}/{}", project.name, environment.name), paths))
+    });
+    Ok(placed.collect())
+}
+
+/// What old releases on `server` hold, by place (`project/environment`).
+///
+/// # Errors
+/// Of the store.
+pub async fn held(
+    app: &App,
+    _: &Permit,
+    inventory: &Inventory,
+    server: ServerId,
+) -> Result<Vec<(String, Vec<HeldData>)>> {
+    let held = store::leftovers::held_on(&app.store, server).await?;
+    let placed = held.into_iter().filter_map(|(environment, held)| {
+        let (project, environment) = inventory.place(environment)?;
+        Some((format!("{}/{}", project.name, environment.name), held))
     });
     Ok(placed.collect())
 }

@@ -47,6 +47,8 @@ pub enum OnServer {
     Returned,
     /// No release at all: an earlier attempt had put the new one in use, and it was taken out of use.
     Withdrawn,
+    /// No release at all: the new one was in use, and a script of its own deleted it.
+    Gone,
     /// Files of both releases.
     Mixed,
     /// Files of two releases, as an earlier deployment left it half changed; this one has changed nothing.
@@ -74,6 +76,7 @@ impl OnServer {
             Self::Old,
             Self::Returned,
             Self::Withdrawn,
+            Self::Gone,
             Self::Mixed,
             Self::LeftMixed,
             Self::Switching,
@@ -94,6 +97,7 @@ impl OnServer {
             Self::Old => ("old", None),
             Self::Returned => ("returned", None),
             Self::Withdrawn => ("withdrawn", None),
+            Self::Gone => ("gone", None),
             Self::Mixed => ("mixed", None),
             Self::LeftMixed => ("left_mixed", None),
             Self::Switching => ("switching", None),

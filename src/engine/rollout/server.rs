@@ -100,12 +100,27 @@ async fn pipeline(rollout: &Rollout<'_>, ahead: &Ahead, server: &ServerRollout<'
     if let Supply::Kept(_) = rollout.supply {
         reuse::bring_deploy_script(rollout.tree, &there).await?;
     }
+    let tried = try_release(rollout, server, &there).await;
+    if tried.as_ref().is_err_and(|failure| failure.gone) {
+        server.set_stage(Stage::Gone);
+        transfer::forget(run, server.member).await?;
+    }
+    tried
+}
+
+/// What a new release has to pass once it is in use.
+async fn try_release(
+    rollout: &Rollout<'_>,
+    server: &ServerRollout<'_>,
+    there: &WorkingDir<'_>,
+) -> StepResult<()> {
+    let run = rollout.run;
     server.set_stage(Stage::Tried(Trial::Deploy));
-    script::deploy(run, rollout.tree, server.member, &there).await?;
+    script::deploy(run, rollout.tree, server.member, there).await?;
     server.set_stage(Stage::Tried(Trial::Tests));
-    script::remote_tests(run, rollout.tree, server.member, &there).await?;
+    script::remote_tests(run, rollout.tree, server.member, there).await?;
     server.set_stage(Stage::Tried(Trial::Health));
-    health::check(run, server.member, &there, Some(rollout.tree.dir())).await?;
+    health::check(run, server.member, there, Some(rollout.tree.dir())).await?;
     Ok(())
 }
 

@@ -128,6 +128,8 @@ pub(super) enum Stage {
     Active,
     /// This step is being run on the new files.
     Tried(Trial),
+    /// A script deleted the new release, which was in use.
+    Gone,
     /// Every step succeeded; it goes back into service.
     Done,
 }
@@ -224,6 +226,7 @@ impl ServerRollout<'_> {
             Stage::Active => OnServer::NotRun,
             Stage::Tried(trial) if has_ended => OnServer::Failed(trial),
             Stage::Tried(trial) => OnServer::NotEnded(trial),
+            Stage::Gone => OnServer::Gone,
             Stage::Done => OnServer::New,
         }
     }

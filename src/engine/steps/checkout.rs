@@ -1,7 +1,7 @@
 //! Makes a tree on this host from the commit, ready to be sent.
 //!
 //! Each deployment has a directory of its own below the work directory, made by it and removed
-//! with it; what a killed process left is removed at the next start.
+//! with it; what a killed process left is moved aside at the next start, and removed beside its work.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -45,13 +45,8 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        let home = std::mem::take(&mut self.home);
         // Removing a large tree takes a while, so nobody waits for it.
-        std::thread::spawn(move || {
-            if let Err(error) = removal::remove_all(&home) {
-                tracing::warn!(path = %home.display(), %error, "an exported tree could not be removed");
-            }
-        });
+        removal::remove_later(&self.home);
     }
 }
 
@@ -101,6 +96,7 @@ async fn fetch(run: &Run, log: &mut StepLog) -> StepResult<Contents> {
         Err(error) => return Err(error.into()),
     }
     mirror.commit(commit).await?;
+    mirror.demand_exportable(commit, run.stop.token()).await?;
     let (project, mirrors) = (&run.project, &run.parts().mirrors);
     let gathering = mirrors.gather(project.id, &mirror, commit, project.extras, run.stop.token());
     let contents = gathering.await?;

@@ -104,11 +104,16 @@ impl RemoteScript<'_> {
             }
         };
         let exit = exit?;
-        if exit.success() && !is_whole {
-            return Err(Failure::new(format!(
+        if !is_whole {
+            let message = format!(
                 "{script} deleted the release that it belongs to: {} is not what was deployed any more. Change the script.",
                 there.dir
-            )));
+            );
+            return Err(Failure {
+                gone: true,
+                exit_code: exit.code(),
+                ..Failure::new(message)
+            });
         }
         let how = match exit.code() {
             // What a shell says of a program that it does not find, or cannot start.

@@ -21,6 +21,7 @@ use crate::engine::found::Checked;
 use crate::engine::journal::Note;
 use crate::engine::output::StepLog;
 use crate::engine::run::{Run, TargetServer};
+use crate::sync::{self, Layout, Limits, Trouble};
 use crate::{process, ssh};
 
 /// Runs on the deployer's host in the exported tree, before anything is sent; may change the tree.
@@ -46,6 +47,8 @@ const LOOK: &str = r#"for p do case $p in */*) [ -x "$p" ] ;; *) command -v "$p"
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 /// What it may print, in bytes.
 const LOOK_OUTPUT: usize = 4096;
+/// Rewriting one small file takes no time on a server that works.
+const NOTE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The path of `script` in the tree at `dir`; `None` when it has none. It may be a link to another
 /// file of the tree. A link that leads out of the tree would run a program that is not part of the
@@ -226,8 +229,37 @@ async fn remote(
         }
         Err(failure) => Err(failure),
     };
+    if kind == StepKind::Deploy {
+        note_own(run, there, &mut step.log).await;
+    }
     let left: &[Note<'_>] = if is_left { &[Note::Remains] } else { &[] };
     run.end_noting(step, result, left).await
+}
+
+/// Notes on the server what `deploy.sh` has put in the place of links, however it ended.
+async fn note_own(run: &Run, there: &WorkingDir<'_>, log: &mut StepLog) {
+    let noted = match Layout::new(&run.project, &run.environment) {
+        Ok(layout) => {
+            let limits = Limits::within(NOTE_LIMIT);
+            sync::note_own(there.session, &layout, there.dir, true, &limits).await
+        }
+        Err(error) => Err(error),
+    };
+    let Err(error) = noted else { return };
+    // One whose release the script deleted is told by the script's own step.
+    let is_gone = matches!(
+        &error,
+        sync::Error::Server {
+            trouble: Trouble::Vanished,
+            ..
+        }
+    );
+    if !is_gone {
+        log.say(format!(
+            "What {DEPLOY} put in the place of links to excluded and shared paths could not be noted, so the next deployment moves it to where these are kept: {error}"
+        ))
+        .await;
+    }
 }
 
 /// Whether all servers have what `deploy.sh` needs, or the tests where there is none. What the release itself

@@ -9,8 +9,8 @@ use futures_util::stream::{self, StreamExt};
 
 use super::checkout::Tree;
 use super::manifests::Manifests;
-use super::script::DEPLOY;
-use crate::domain::{Kind, StepKind, SyncMethod};
+use super::script::{DEPLOY, PREDEPLOY};
+use crate::domain::{HeldData, Kind, StepKind, SyncMethod};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
 use crate::engine::output::StepLog;
@@ -51,9 +51,9 @@ pub async fn pack(run: &Run, tree: &Tree, checked: &Checked) -> StepResult<Packa
     };
     let manifest = Manifest::scan(scan, known.clone()).await?;
     if manifest.is_bare() {
-        return Err(Failure::new(
-            "There is nothing to deploy: every file of the commit is excluded, and deploying it would delete everything on the servers.",
-        ));
+        let commit = &run.deployment.commit;
+        let has_predeploy = matches!(run.mirror()?.file(commit, PREDEPLOY).await, Ok(Some(_)));
+        return Err(Failure::new(nothing_to_deploy(has_predeploy, tree)));
     }
     for member in &run.members {
         let Some(reached) = checked.servers.get(&member.server.id) else {
@@ -253,6 +253,14 @@ pub async fn record(run: &Run, member: &TargetServer, directory: &str) -> StepRe
     Ok(())
 }
 
+/// Records that no release is in use on a server any more.
+pub async fn forget(run: &Run, member: &TargetServer) -> StepResult<()> {
+    let record = run.record().await?;
+    releases::forget(&record, run.environment.id, member.server.id).await?;
+    record.commit().await?;
+    Ok(())
+}
+
 impl Package {
     /// The digest of what is in the tree.
     pub fn contents(&self) -> String {
@@ -310,7 +318,7 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&TargetServer, Sess
                 now: run.now(),
             };
             match sync::prune(session, layout, &retention, &limits(run)).await {
-                Ok(Pruned { removed, left }) => {
+                Ok(Pruned { removed, left, held }) => {
                     let name = &member.server.name;
                     for path in &left {
                         log.say(format!(
@@ -318,7 +326,15 @@ pub async fn prune(run: &Run, log: &mut StepLog, reached: &[(&TargetServer, Sess
                         ))
                         .await;
                     }
+                    for one in &held {
+                        log.say(format!(
+                            "{name}: an application wrote {} in an old release, and it is kept nowhere else, so that release stays. To move it, run “{}” as root.",
+                            one.path, one.command
+                        ))
+                        .await;
+                    }
                     note_leftovers(run, member, &left).await?;
+                    note_held(run, member, &held).await?;
                     Ok(removed.len())
                 }
                 Err(error) => {
@@ -348,4 +364,23 @@ async fn note_leftovers(run: &Run, member: &TargetServer, paths: &[String]) -> S
     leftovers::put(&record, run.environment.id, member.server.id, paths).await?;
     record.commit().await?;
     Ok(())
+}
+
+/// Keeps what old releases on a server hold, for its page.
+async fn note_held(run: &Run, member: &TargetServer, held: &[HeldData]) -> StepResult<()> {
+    let record = run.record().await?;
+    leftovers::put_held(&record, run.environment.id, member.server.id, held).await?;
+    record.commit().await?;
+    Ok(())
+}
+
+/// Why a tree without a file to send is not deployed.
+fn nothing_to_deploy(has_predeploy: bool, tree: &Tree) -> String {
+    let is_empty = std::fs::read_dir(tree.dir()).is_ok_and(|mut entries| entries.next().is_none());
+    let why = match (has_predeploy, is_empty) {
+        (true, _) => "predeploy.sh left no file that is not excluded",
+        (false, true) => "the commit has no files",
+        (false, false) => "every file of the commit is excluded",
+    };
+    format!("There is nothing to deploy: {why}, and deploying it would delete everything on the servers.")
 }

@@ -57,6 +57,9 @@ impl ClearAway<'_> {
     async fn remove_script(&self, looked: &Looked) -> Option<String> {
         let dir = looked.resolved.as_deref().filter(|_| self.is_in_use(looked))?;
         let removed = remote_script::clean_up(self.session, dir, DEPLOY).await;
+        if let Err(error) = sync::note_own(self.session, self.layout, dir, false, &Limits::default()).await {
+            tracing::debug!(%error, "what deploy.sh put in the place of links could not be noted");
+        }
         removed.is_err().then(|| format!("{dir}/{DEPLOY}"))
     }
 

@@ -138,6 +138,7 @@ entity!(leftovers, "leftovers" {
     #[sea_orm(primary_key, auto_increment = false)]
     server_id: i64,
     paths: Option<String>,
+    held: Option<String>,
 });
 
 entity!(held_out, "held_out" {

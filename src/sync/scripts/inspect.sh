@@ -1,5 +1,6 @@
 # Reports what is at the target. $1 target, $2 method, $3 name of the releases' directory, $4 kept,
-# $5 above, $6 names. The rest: paths that are kept in a store, four words each (see “stored”). It does not check whether the tree is the one its marker claims: the next
+# $5 above, $6 names, $7 how our own data names the environment. The rest: paths that are kept in a
+# store, four words each (see “stored”). It does not check whether the tree is the one its marker claims: the next
 # deployment sums its own tree anyway, and one walk over a tree costs more than all the rest.
 resolve "$1"
 say target "$t"
@@ -51,13 +52,6 @@ may_rename() {
     [ -h "$1" ] || [ ! -d "$1" ] || [ -w "$1" ]
 }
 
-# Whether the store has something there.
-is_taken() {
-    exists "$store" || return 1
-    [ -d "$store" ] && [ ! -h "$store" ] || return 0
-    [ -n "$(find "$store" -mindepth 1 -maxdepth 1 -printf x -quit 2>/dev/null)" ]
-}
-
 # Whether the switch to a release will be able to move what is at $at into the store.
 is_movable() {
     if is_taken; then
@@ -69,13 +63,19 @@ is_movable() {
 }
 
 # What only a person can move, found before anything is sent.
-if [ "$2" = symlink ] && [ -n "$live" ]; then
+if [ "$2" = symlink ] && [ -n "$releases" ]; then
     (
         deployment=by-hand
-        shift 6
+        ours=$7
+        shift 7
         while [ $# -gt 0 ]; do
             stored "$@"
-            if belongs "$live" && ! is_movable; then say apart "$(by_hand "$at")"; fi
+            if [ -n "$live" ] && belongs "$live"; then
+                is_movable || say apart "$(by_hand "$at")"
+            elif ! is_taken && holding; then
+                at=$held/$path
+                is_movable || say apart "$(by_hand "$at")"
+            fi
             shift 4
         done
     )

@@ -1,6 +1,7 @@
-# What has to move into a store: a path that outlives the releases, and that the running one still has
+# What has to move into a store: a path that outlives the releases, and that one of them still has
 # itself. “stored” sets which path it is; $above_t is the directory of the target, $releases that of the
-# releases, $deployment what sets names apart.
+# releases, $live the running one, $ours how our own data names the environment, $deployment what sets
+# names apart.
 
 # $1 “shared” or “excluded”, $2 where the store has it (relative to the target's directory), $3 the path in
 # a release, $4 the path in JSON.
@@ -24,13 +25,20 @@ leads() {
     [ -h "$1" ] && { [ "$1" -ef "$store" ] || [ "$(readlink -- "$1")" = "$store" ]; }
 }
 
-# Whether release $1 was made with a link there: then a script has put something of the release's own
-# in its place.
-replaced() {
+# Sets $text to our own data of release $1.
+data_of() {
+    was=$large
     large=
     content "$1/.deployer_release"
+    large=$was
+}
+
+# Whether deploy.sh of release $1 has put something of the release's own in the place of the link, as was
+# noted when it ended. Whatever else stands there was written by the application.
+replaced() {
+    data_of "$1"
     case $text in
-    *'"linked":['*"$json"*) return 0 ;;
+    *'"own":['*"$json"*) return 0 ;;
     esac
     return 1
 }
@@ -59,6 +67,57 @@ belongs() {
         "$releases"/*) return 1 ;;
         esac
     fi
+}
+
+# Whether the store has something there.
+is_taken() {
+    exists "$store" || return 1
+    [ -d "$store" ] && [ ! -h "$store" ] || return 0
+    [ -n "$(find "$store" -mindepth 1 -maxdepth 1 -printf x -quit 2>/dev/null)" ]
+}
+
+# Whether release $1 has something at the path that was not there when the release was finished: files that
+# the commit brought are no loss. Files keep the commit's times, and what is made in a directory changes it.
+holds() {
+    belongs "$1" && [ ! -h "$at" ] || return 1
+    [ -f "$1/.git_release" ] || return 0
+    [ "$(stat -c %m -- "$at")" = "$(stat -c %m -- "$1")" ] || return 0
+    [ -n "$(find "$at" \( ! -uid "$(id -u)" -o -type d -newercm "$1/.git_release" -o \
+        ! -type d -newermm "$1/.git_release" \) -printf x -quit 2>/dev/null)" ]
+}
+
+# Sets $held to the release, apart from the running one, that holds what belongs in an empty store: the one
+# that the running release has a link to, or the newest.
+holding() {
+    held=
+    if [ -n "$live" ] && [ -h "$live/$path" ]; then
+        to=$(readlink -m -- "$live/$path")
+        to=${to#"$releases"/}
+        to=$releases/${to%%/*}
+        if [ "$to" != "$live" ] && holds "$to"; then
+            held=$to
+            return 0
+        fi
+    fi
+    newest=0
+    for other in "$releases"/*_*_*_*; do
+        number=${other##*_}
+        case $number in
+        '' | *[!0-9]*) continue ;;
+        esac
+        [ "$number" -gt "$newest" ] && [ -d "$other" ] && [ ! -h "$other" ] && [ "$other" != "$live" ] || continue
+        exists "$other/$path" || continue
+        data_of "$other"
+        case $text in
+        *"$ours"*) ;;
+        *) continue ;;
+        esac
+        if holds "$other"; then
+            held=$other
+            newest=$number
+        fi
+    done
+    [ -n "$held" ]
 }
 
 # Whether what is at $at takes the place of what the store has. Shared by several environments perhaps: then
@@ -94,4 +153,14 @@ by_hand() {
         printf %s "mv $(word "$store") $(word "$free") && "
     fi
     printf '%s\n' "mv $(word "$1") $(word "$store") && ln -s $(word "$store") $(word "$1")"
+}
+
+# The same, for what no store waits for: it goes beside what the store has.
+aside_by_hand() {
+    if is_taken; then
+        free_name
+        printf '%s\n' "mv $(word "$1") $(word "$free")"
+    else
+        by_hand "$1"
+    fi
 }

@@ -18,7 +18,7 @@ use crate::app::admin::jump_hosts::WithJumpHosts;
 use crate::app::admin::keys;
 use crate::app::admin::server_events::via_lines;
 use crate::app::admin::servers::{self, ServerSpec, Tried};
-use crate::domain::{Area, Hop, HostKey, Instant, Result, Server, ServerId};
+use crate::domain::{Area, HeldData, Hop, HostKey, Instant, Result, Server, ServerId};
 use crate::web::forms::{FormData, FormReader};
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
@@ -90,6 +90,8 @@ struct Known {
     keys: Vec<(HostKey, Option<Instant>)>,
     /// What deployments could not delete there, by place.
     leftovers: Vec<(String, Vec<String>)>,
+    /// What applications wrote in old releases, by place.
+    held: Vec<(String, Vec<HeldData>)>,
     /// How deployments left it, where that is not all well.
     left_as: Vec<LeftAs>,
     tried: Vec<Tried>,
@@ -352,6 +354,7 @@ async fn known(visitor: &Visitor, permit: &Permit, server: &Server) -> Result<Kn
         carries: carries(&inventory, server.id),
         keys: host_keys::history(app, permit, server.id).await?,
         leftovers: inventory::leftovers(app, permit, &inventory, server.id).await?,
+        held: inventory::held(app, permit, &inventory, server.id).await?,
         left_as: inventory::left_as(app, permit, &inventory, server.id).await?,
         tried: Vec::new(),
         user: String::new(),
