@@ -95,7 +95,13 @@ async fn the_clock_of_a_database_server_decides(on: Database) {
 
 async fn only_jobs_that_are_renewed_all_the_time_tell_who_serves(on: Database) {
     let store = TestStore::on(on).await;
-    for job in [Job::Drift, Job::Sessions, Job::Scheduler, Job::Keeper] {
+    for job in [
+        Job::Drift,
+        Job::Sessions,
+        Job::Doubts,
+        Job::Scheduler,
+        Job::Keeper,
+    ] {
         let lease = jobs::take(&store.store, job, "here", noon(), LEASE)
             .await
             .unwrap();
@@ -105,7 +111,7 @@ async fn only_jobs_that_are_renewed_all_the_time_tell_who_serves(on: Database) {
         record.rollback().await.unwrap();
         let expected: &[&str] = match job {
             Job::Scheduler | Job::Keeper => &["here"],
-            Job::Drift | Job::Sessions => &[],
+            Job::Drift | Job::Sessions | Job::Doubts => &[],
         };
         assert_eq!(serving, expected, "{job:?}");
         if !expected.is_empty() {
