@@ -164,13 +164,14 @@ fn freezes(seen: &SeenCalendar) -> Vec<FeedEvent> {
     seen.calendar.freezes.iter().map(event).collect()
 }
 
-/// A lock without an end is drawn until now: it may be lifted at any time.
+/// A lock without an end is drawn for as long as windows are listed, and says that somebody has to lift it.
 fn lock(lock: &Lock, over: &Resource, now: Instant) -> FeedEvent {
     FeedEvent {
         uid: format!("lock-{}@deployer", lock.id),
         times: span(
             lock.created_at,
-            lock.ends_at.unwrap_or(now.max(lock.created_at) + DRAWN_LENGTH),
+            lock.ends_at
+                .unwrap_or(now.max(lock.created_at) + TimeDelta::days(WINDOW_DAYS.cast_signed())),
         ),
         title: format!("Locked: {over}"),
         text: lock.sentence(&over.to_string()),

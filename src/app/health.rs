@@ -51,9 +51,10 @@ pub async fn reasons(app: &App, actor: &Actor) -> Result<Vec<String>> {
         }
     }
     if hidden > 0 {
-        reasons.push(format!(
-            "Servers of {hidden} environments do not run what they should."
-        ));
+        reasons.push(match hidden {
+            1 => "Servers of an environment do not run what they should.".to_owned(),
+            _ => format!("Servers of {hidden} environments do not run what they should."),
+        });
     }
     reasons.extend(left_out(app, actor).await?);
     reasons.extend(stuck(app).await?);

@@ -313,7 +313,11 @@ pub struct PolicyLine {
 
 impl fmt::Display for PolicyLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.text)
+        // What the program itself allows stands in no file.
+        match self.line {
+            0 => f.write_str(&self.text),
+            line => write!(f, "{}:{line}: {}", self.file, self.text),
+        }
     }
 }
 

@@ -155,7 +155,8 @@ fn row(seen: &SeenCalendar, day: NaiveDate, zone: Tz, now: Instant) -> Option<Da
     }
     for view in &seen.locks {
         let lock = &view.lock;
-        let until = lock.ends_at.unwrap_or(now.max(lock.created_at));
+        // Without an end it lasts until somebody lifts it.
+        let until = lock.ends_at.unwrap_or(span.1.max(lock.created_at));
         let name = format!("Locked: {}", view.over);
         lanes.extend(lane(&name, "lock", &[(lock.created_at, until)], span, zone));
     }

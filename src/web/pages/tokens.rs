@@ -70,9 +70,9 @@ impl TokenList {
     /// `tokens` with the form as it was filled, whose address is `url`.
     pub fn new(tokens: Vec<ApiToken>, form: FormData, url: String, now: Instant) -> Self {
         let is_ticked = |action: &Action| form.all("actions").any(|one| one == action.as_str());
-        let actions = Action::ALL.iter().filter(|action| **action != Action::View);
         Self {
-            actions: actions
+            actions: Action::ALL
+                .iter()
                 .map(|action| (action.as_str(), action.title(), is_ticked(action)))
                 .collect(),
             rows: tokens

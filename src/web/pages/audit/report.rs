@@ -36,6 +36,8 @@ struct ReportPage {
     filter: FilterForm,
     /// The period in words.
     period: String,
+    /// Why it may be empty; see [`unknown`].
+    unknown: String,
     head: String,
     by: String,
     /// The window of business hours; empty where the calendar has none.
@@ -260,6 +262,28 @@ fn alone(lines: &[DeploymentLine]) -> String {
     }
 }
 
+/// What a report is about: the days, and the places where not all are meant.
+fn period(asked: &ReportRequest) -> String {
+    let days = format!("{} to {}", format::full(&asked.from), format::full(&asked.to));
+    match (&asked.project, &asked.environment) {
+        (None, None) => days,
+        (project, environment) => {
+            let name = |name: &Option<String>| name.clone().unwrap_or("*".to_owned());
+            format!("{days}, {}/{} only", name(project), name(environment))
+        }
+    }
+}
+
+/// Why a report is empty, where it is about a project that is not known here; empty otherwise.
+fn unknown(asked: &ReportRequest, known: &[&str]) -> String {
+    match &asked.project {
+        Some(name) if !known.contains(&name.as_str()) => {
+            format!("There is no project “{name}” that you may view.")
+        }
+        _ => String::new(),
+    }
+}
+
 /// Who could do what at the place of a report, on its last day.
 fn who(asked: &ReportRequest) -> String {
     let project = asked.project.as_deref().unwrap_or_default();
@@ -308,7 +332,8 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
     let page = ReportPage {
         frame: visitor.frame("Audit report", Section::Audit).await?,
         trail: vec![("Audit log".to_owned(), urls::audit().to_owned())],
-        period: format!("{} to {}", format::full(&asked.from), format::full(&asked.to)),
+        period: period(&asked),
+        unknown: unknown(&asked, &visible.projects()),
         head: head.map_or_else(|why| why, |head| head.to_string()),
         by: visitor.actor().name.clone(),
         window: found.window.unwrap_or_default(),
@@ -336,8 +361,7 @@ pub async fn as_csv(visitor: Visitor, sent: Query<FormData>) -> Result<Response>
     let mut found = report(visitor.app(), &permit, &asked).await?;
     let head = audit::head(visitor.app(), &permit).await?;
     let head = head.map_or_else(|why| why, |head| head.to_string());
-    let period = format!("{} to {}", format::full(&asked.from), format::full(&asked.to));
-    let mut text = csv::line(&["report", "period", &period]);
+    let mut text = csv::line(&["report", "period", &period(&asked)]);
     text += &csv::line(&["report", "by", &visitor.actor().name]);
     text += &csv::line(&["report", "head", &head]);
     let led = |name: &str, cells: Vec<String>| {

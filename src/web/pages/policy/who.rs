@@ -35,6 +35,8 @@ struct WhoPage {
     place: String,
     form: FormData,
     places: Vec<String>,
+    /// The environments of the place, where that is a project.
+    parts: Vec<(String, String)>,
     /// Whether the visitor may ask about an earlier day.
     asks_about_days: bool,
     zone: String,
@@ -106,12 +108,18 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         Some(rights) => (Some(rights.resource), rights.tables, rights.more),
         None => (None, Vec::new(), false),
     };
+    let places = places(&visitor).await?;
+    let parts = match &resource {
+        Some(Resource::Project(project)) => parts(project, &places),
+        _ => Vec::new(),
+    };
     let view = |one: PolicyTable| table(one, &search, reads_policy);
     let page = WhoPage {
         frame: visitor.frame(title(resource.as_ref()), Section::Overview).await?,
         trail: way(resource.as_ref(), reads_policy),
         place: resource.map(|resource| resource.to_string()).unwrap_or_default(),
-        places: places(&visitor).await?,
+        places,
+        parts,
         asks_about_days: reads_policy || visitor.app().may_read(visitor.actor(), Area::Audit),
         zone: zone.name().to_owned(),
         actions: PLACE_ACTIONS.to_vec(),
@@ -121,6 +129,18 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         form,
     };
     form_page(&page, &page.form.complaints)
+}
+
+/// The environments of a project among `places`, with the addresses of their tables.
+fn parts(project: &str, places: &[String]) -> Vec<(String, String)> {
+    let is_of = |place: &&String| place.split_once('/').is_some_and(|(of, _)| of == project);
+    let link = |place: &String| {
+        (
+            place.clone(),
+            urls::with_query(urls::policy_who(), &[("place", place)]),
+        )
+    };
+    places.iter().filter(is_of).map(link).collect()
 }
 
 /// The day that is asked about, if one is.
