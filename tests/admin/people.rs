@@ -228,7 +228,7 @@ async fn the_policy_page_shows_the_active_lines_and_windows() {
     let shown = page(&site, "/admin/policy").await;
     for told in [
         "business-hours",
-        "p, role:reader,    *, *,    view,       always,         allow",
+        "p, role:reader,    *,      *,    view,       always,         allow",
     ] {
         assert!(shown.contains(told), "{told}: {shown}");
     }

@@ -93,7 +93,7 @@ async fn a_question_about_somebody_is_answered_with_lines_and_the_week() {
             "alice may deploy shop/beta",
             "alice → role:developer",
             &format!("/admin/policy/versions/{digest}#policy.csv-"),
-            "p, role:developer, *, beta, deploy,     business-hours, allow",
+            "p, role:developer, *,      beta, deploy,     business-hours, allow",
         ],
     );
     let line = text.split_once("/admin/policy/versions/").unwrap().1;

@@ -129,7 +129,7 @@ fn a_permit_names_the_line_that_gave_it() {
     let permit = permit.unwrap();
     assert_eq!(
         permit.line().text,
-        "p, role:developer, *, dev,  deploy,     always,         allow"
+        "p, role:developer, *,      dev,  deploy,     always,         allow"
     );
     let text = shipped(POLICY)
         .unwrap()
@@ -271,7 +271,7 @@ fn a_refusal_says_when_it_would_be_allowed() {
     assert!(
         refusal.outside_window[0]
             .text
-            .starts_with("p, role:releaser,  *, prod, deploy")
+            .starts_with("p, role:releaser,  *,      prod, deploy")
     );
     assert!(ask(next).is_ok());
     assert!(ask(next - chrono::Duration::minutes(1)).is_err());
