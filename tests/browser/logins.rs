@@ -84,6 +84,7 @@ async fn browser_logs_in_at_a_provider_and_out_again() {
     let browser = Browser::visiting(site, true).await;
 
     browser.open("/admin/users").await;
+    browser.press("main a[href^='/login']").await;
     browser.until_text("main", "Log in with Example & Sons").await;
     browser.picture("login-provider").await;
     browser.press("main a[href^='/login/with/work']").await;

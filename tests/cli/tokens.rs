@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use deployer::store::{Store, environments, projects};
+
 use super::{Installation, run};
 
 /// The commands of a page, in order.
@@ -13,9 +15,28 @@ fn commands(page: &str) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
+/// Adds a project with an environment to the installation's database.
+fn add_project(here: &Installation, name: &str, environment: &str) {
+    here.run("migrate").well("");
+    let url = format!("sqlite://{}", here.database().display());
+    let adding = async {
+        let store = Store::open(&url, Default::default()).await.unwrap();
+        let change = crate::support::store::change(&store).await;
+        let project = projects::insert(&change, &crate::support::store::project(name))
+            .await
+            .unwrap();
+        let place = crate::support::store::environment(&project, environment);
+        environments::insert(&change, &place).await.unwrap();
+        crate::support::store::bring_in(change).await;
+        store.close().await.unwrap();
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(adding);
+}
+
 #[test]
 fn the_commands_of_the_page_about_logins_do_what_it_says() {
     let here = Installation::new();
+    add_project(&here, "webshop", "beta");
     let commands = commands("docs/logins.md");
     assert!(commands.len() > 4, "{commands:?}");
     for command in commands {
@@ -51,6 +72,10 @@ fn accounts_are_linked_to_logins_from_outside_and_names_stay_taken() {
 #[test]
 fn tokens_are_made_listed_and_revoked() {
     let here = Installation::new();
+    add_project(&here, "shop", "prod");
+    here.run("user add other --service").well("");
+    here.run("token add other x --project nowhere")
+        .badly("There is no project “nowhere”.");
     here.run("user add robot --service")
         .well("User “robot” was added.");
     here.run("user add robot2 --service --generate")
