@@ -105,14 +105,7 @@ pub(super) fn diff(
     // The same differences, by whom they are about.
     let mut by_cells: BTreeMap<Cells<'_>, Vec<String>> = BTreeMap::new();
     let mut exempt = Exempt::new();
-    let named = [old, new].map(|policy| people(policy).into_iter().chain(second_persons(policy)));
-    let names: BTreeSet<String> = named.into_iter().flatten().collect();
-    // Whom the same rules are about, the same differences are about.
-    let mut by_rules: BTreeMap<RulesOf, Vec<String>> = BTreeMap::new();
-    for name in names {
-        by_rules.entry(comparison.rules_of(&name)).or_default().push(name);
-    }
-    for (rules, names) in by_rules.into_iter().take_while(|_| !gives_up()) {
+    for (rules, names) in comparison.by_rules().into_iter().take_while(|_| !gives_up()) {
         let mut cells = match comparison.may_differ(&rules) {
             true => comparison.cells_of(&rules),
             false => Cells::default(),
@@ -203,6 +196,19 @@ impl<'a> PolicyComparison<'a> {
             meanings,
             gives_up: &|| false,
         }
+    }
+
+    /// Everybody whom either policy names. Whom the same rules are about, the same differences are about.
+    fn by_rules(&self) -> BTreeMap<RulesOf, Vec<String>> {
+        let named = self
+            .calendars
+            .map(|policy| people(policy).into_iter().chain(second_persons(policy)));
+        let names: BTreeSet<String> = named.into_iter().flatten().collect();
+        let mut by_rules: BTreeMap<RulesOf, Vec<String>> = BTreeMap::new();
+        for name in names {
+            by_rules.entry(self.rules_of(&name)).or_default().push(name);
+        }
+        by_rules
     }
 
     /// The rules for `name` in each policy, and those whose second person it may be.

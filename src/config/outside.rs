@@ -142,6 +142,7 @@ fn issuer(text: &String) -> Result<(), String> {
 }
 
 /// Refuses what cannot be the name of an HTTP header.
+#[allow(clippy::ptr_arg, reason = "settings are read as they are kept")]
 fn header_name(name: &String) -> Result<(), String> {
     match !name.is_empty() && is_token(name) {
         true => Ok(()),
@@ -150,6 +151,7 @@ fn header_name(name: &String) -> Result<(), String> {
 }
 
 /// Refuses what cannot be the name of a cookie.
+#[allow(clippy::ptr_arg, reason = "settings are read as they are kept")]
 fn cookie_name(name: &String) -> Result<(), String> {
     match is_token(name) {
         true => Ok(()),

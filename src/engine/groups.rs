@@ -118,7 +118,10 @@ mod tests {
         let old = told(LoginProvider::Plugin, &["ops", "dev"], "2026-11-28T10:00:00Z");
         let stale = "The groups of ann were told too long ago to count: they count for 24 h. ann has to log in again, \
                      or somebody else who may has to go on with it.";
-        assert_eq!(judge(&[old.clone()]), (String::new(), stale.to_owned()));
+        assert_eq!(
+            judge(std::slice::from_ref(&old)),
+            (String::new(), stale.to_owned())
+        );
         assert_eq!(judge(&[]).0, "");
         let lost = told(LoginProvider::Proxy, &["dev"], "2026-11-29T09:00:00Z");
         assert_eq!(

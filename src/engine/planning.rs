@@ -168,21 +168,7 @@ pub async fn prospect(
     meant: &HashSet<ServerId>,
     asking: Asking,
 ) -> Result<Prospect> {
-    let mut obstacles = Vec::new();
-    let (mut balancers, mut states) = (Balancers::new(), HashMap::new());
-    let concerned = roster.concerned(meant);
-    let rows = roster.balancers.iter().filter(|(id, _)| concerned.contains(id));
-    let asked = rows.map(async |(id, row)| (*id, row.name.to_string(), ask(row, options, asking).await));
-    for (id, name, answer) in join_all(asked).await {
-        match answer {
-            Ok((balancer, state)) => {
-                balancers.insert(id, balancer);
-                states.insert(id, state);
-            }
-            Err(error) if asking == Asking::Rollout => return Err(error.into()),
-            Err(error) => obstacles.push(format!("Balancer {name}: {error}")),
-        }
-    }
+    let (balancers, states, mut obstacles) = ask_all(options, roster, meant, asking).await?;
     let answers = Answers::new(store, &roster.balancers, &states).await?;
     let (mut candidates, mut disputes) = (Vec::new(), Vec::new());
     for cluster in &roster.clusters {
@@ -256,6 +242,31 @@ pub fn strangers<'a>(plan: &'a Plan, meant: impl Iterator<Item = &'a Server>) ->
 /// The log line of a server that is left alone.
 pub fn left_alone_line(one: &LeftAlone) -> String {
     format!("{} in cluster {}: {}", one.name, one.cluster, one.why)
+}
+
+/// Asks all balancers that a deployment to `meant` concerns; those that cannot be asked are obstacles to a preview.
+async fn ask_all(
+    options: &balancer::Options,
+    roster: &Roster,
+    meant: &HashSet<ServerId>,
+    asking: Asking,
+) -> Result<(Balancers, HashMap<BalancerId, State>, Vec<String>)> {
+    let mut obstacles = Vec::new();
+    let (mut balancers, mut states) = (Balancers::new(), HashMap::new());
+    let concerned = roster.concerned(meant);
+    let rows = roster.balancers.iter().filter(|(id, _)| concerned.contains(id));
+    let asked = rows.map(async |(id, row)| (*id, row.name.to_string(), ask(row, options, asking).await));
+    for (id, name, answer) in join_all(asked).await {
+        match answer {
+            Ok((balancer, state)) => {
+                balancers.insert(id, balancer);
+                states.insert(id, state);
+            }
+            Err(error) if asking == Asking::Rollout => return Err(error.into()),
+            Err(error) => obstacles.push(format!("Balancer {name}: {error}")),
+        }
+    }
+    Ok((balancers, states, obstacles))
 }
 
 async fn ask(

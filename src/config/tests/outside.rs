@@ -30,7 +30,8 @@ fn the_sample_shows_every_key_of_an_openid_provider_with_its_default() {
         .lines()
         .filter_map(|line| Some(line.split_once(" = ")?.0.to_owned()))
         .collect();
-    (keys.sort(), written.sort());
+    keys.sort();
+    written.sort();
     assert_eq!(written, keys);
 }
 

@@ -154,6 +154,7 @@ fn report(
     let mut state = match server.part.state {
         ServerState::Waiting => ServerState::Skipped,
         ServerState::Running if on == OnServer::New && server.may_serve(on) => ServerState::Succeeded,
+        ServerState::Running if matches!(on, OnServer::Failed(_)) => ServerState::Failed,
         ServerState::Running => ServerState::Interrupted,
         ended => ended,
     };
