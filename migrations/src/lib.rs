@@ -41,6 +41,7 @@ mod m20261129_000131_half_changed;
 mod m20261129_000140_identities;
 mod m20261129_000141_undoing;
 mod m20261129_000150_held_data;
+mod m20261129_000160_doubts;
 
 /// All changes, oldest first.
 pub struct Migrator;
@@ -80,6 +81,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000140_identities::Change),
             Box::new(m20261129_000141_undoing::Change),
             Box::new(m20261129_000150_held_data::Change),
+            Box::new(m20261129_000160_doubts::Change),
         ]
     }
 }
