@@ -80,8 +80,7 @@ async fn ask(browser: &Browser) {
     let css = Locator::Css("main [name=action]");
     let action = browser.page.find(css).await.unwrap();
     action.select_by_value("deploy").await.unwrap();
-    let button = Locator::Css("main form button.btn-primary");
-    browser.page.find(button).await.unwrap().click().await.unwrap();
+    browser.press("main form button.btn-primary").await;
     browser.until_text("#answer", "deploy shop/prod").await;
 }
 
@@ -98,12 +97,10 @@ async fn browser_answers_who_may_do_what_with_scripts_and_without() {
             .await
             .unwrap();
         assert_eq!(weeks.len(), 7);
-        let after = Locator::Css("#week a[rel=next]");
-        browser.page.find(after).await.unwrap().click().await.unwrap();
+        browser.press("#week a[rel=next]").await;
         browser.until_text("#answer", "zoe may").await;
         browser.open("/projects/shop/prod").await;
-        let link = Locator::Css("main .actions a[href^='/policy/who']");
-        browser.page.find(link).await.unwrap().click().await.unwrap();
+        browser.press("main .actions a[href^='/policy/who']").await;
         browser.until_text("table.rights", "role:junior").await;
         browser.until_text("table.rights", "with role:releaser").await;
         browser.open("/calendar?week=2027-12-21").await;

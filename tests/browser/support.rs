@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use crate::support::world::World;
 use crate::web::support::{PASSWORD, TestSite};
 
+/// For a page to fade into the next one.
+const PRESS_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a page may take to become what it should be, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(45);
 
@@ -99,15 +101,24 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
-    /// Presses a button or follows a link.
+    /// Presses a button or follows a link. While one page fades into the next, neither takes a click.
     pub async fn press(&self, css: &str) {
-        self.page
-            .find(Locator::Css(css))
-            .await
-            .unwrap()
-            .click()
-            .await
-            .unwrap();
+        let start = Instant::now();
+        loop {
+            let found = self.page.find(Locator::Css(css)).await;
+            let pressed = match found {
+                Ok(element) => element.click().await,
+                Err(error) => Err(error),
+            };
+            match pressed {
+                Ok(()) => return,
+                Err(error) => assert!(
+                    start.elapsed() < PRESS_PATIENCE,
+                    "{css} cannot be pressed: {error}"
+                ),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Opens the page at `path`.
