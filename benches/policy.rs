@@ -64,10 +64,31 @@ fn main() {
     );
     let other = dir.path().join("other");
     write_policy(&other, project_count, lines, ROLES / 2);
+    compared(&policies, &other);
+    let app = runtime.block_on(app(dir.path(), project_count, access));
+    let somebody = Actor {
+        groups: vec!["team-1".to_owned(), "team-2".to_owned()],
+        ..Actor::user("user-7", "192.0.2.1")
+    };
+    for (name, actor) in [
+        ("somebody of two groups", somebody),
+        ("an administrator", Actor::user("admin", "")),
+    ] {
+        for state in ["cold", "warm"] {
+            let begun = Instant::now();
+            let seen = runtime.block_on(overview(&app, &actor)).unwrap().rows.len();
+            let took = ms(begun.elapsed());
+            println!("| overview of {project_count} projects for {name}, {state}: {seen} seen | {took} |");
+        }
+    }
+}
+
+/// Two policies, compared; and one of them, looked through for what is hardly meant.
+fn compared(policies: &std::path::Path, other: &std::path::Path) {
     let begun = Instant::now();
     let (old, new) = (
-        OpenedPolicy::open(Some(&policies)),
-        OpenedPolicy::open(Some(&other)),
+        OpenedPolicy::open(Some(policies)),
+        OpenedPolicy::open(Some(other)),
     );
     let (old, new) = (
         old.unwrap_or_else(|_| panic!("it opened before")),
@@ -87,22 +108,6 @@ fn main() {
         "| looking for what is hardly meant: {problems} found | {} |",
         ms(begun.elapsed())
     );
-    let app = runtime.block_on(app(dir.path(), project_count, access));
-    let somebody = Actor {
-        groups: vec!["team-1".to_owned(), "team-2".to_owned()],
-        ..Actor::user("user-7", "192.0.2.1")
-    };
-    for (name, actor) in [
-        ("somebody of two groups", somebody),
-        ("an administrator", Actor::user("admin", "")),
-    ] {
-        for state in ["cold", "warm"] {
-            let begun = Instant::now();
-            let seen = runtime.block_on(overview(&app, &actor)).unwrap().rows.len();
-            let took = ms(begun.elapsed());
-            println!("| overview of {project_count} projects for {name}, {state}: {seen} seen | {took} |");
-        }
-    }
 }
 
 /// Single decisions of different people about different places, each measured: when none is known, and when

@@ -297,6 +297,7 @@ async fn what_was_excluded_inside_something_shared_goes_with_it() {
 }
 
 #[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "a person runs the command")]
 async fn the_command_that_a_refusal_names_does_what_it_says() {
     if !is_root() {
         return;

@@ -38,9 +38,12 @@ fn complaint(page: &str) -> String {
         .replace("&#34;", "\"")
 }
 
+/// Makes the provider do something else than it should.
+type Bend = fn(&mut Ways);
+
 #[tokio::test]
 async fn tokens_that_prove_nothing_let_nobody_in() {
-    let cases: [(&str, fn(&mut Ways)); 12] = [
+    let cases: [(&str, Bend); 12] = [
         ("its token has expired.", |ways| ways.lasts = -120),
         // A clock that is behind by a day.
         ("its token has expired.", |ways| ways.ahead = -86_400),
@@ -96,7 +99,7 @@ async fn clocks_that_differ_by_a_little_keep_nobody_out() {
 
 #[tokio::test]
 async fn claims_of_another_kind_let_nobody_in() {
-    let cases: [(&str, fn(&mut Ways)); 7] = [
+    let cases: [(&str, Bend); 7] = [
         (
             "the claim “groups”, which should be a list of groups, is something else",
             |ways| ways.claims["groups"] = json!({ "a": 1 }),
