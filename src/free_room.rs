@@ -59,7 +59,7 @@ impl RoomWatch {
         self.is_short
     }
 
-    /// As [`why`].
+    /// What is short, and what to do, as a sentence.
     pub fn why(&self) -> String {
         why(&self.directory, self.keep)
     }

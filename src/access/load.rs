@@ -2,10 +2,13 @@
 //!
 //! Every file is read whatever is wrong with the others, so that one look shows everything.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use super::calendar_file::CalendarLines;
 use super::columns::{Vocabulary, is_project_group};
 use super::expectations::Expectation;
-use super::files::{CALENDAR, FILES, MODEL, POLICY, PolicyFiles, Source, TESTS};
+use super::files::{CALENDAR, FILES, FilesStamp, MODEL, POLICY, PolicyFiles, Source, TESTS};
 use super::judge::Judge;
 use super::model::PolicyModel;
 use super::policy::Policy;
@@ -20,6 +23,38 @@ pub(super) struct Loaded {
     /// Where the parts of the calendar stand.
     pub calendar: CalendarLines,
     pub expected: Vec<Expectation>,
+}
+
+/// How often files that change while they are read are read again.
+const READINGS: usize = 3;
+
+/// Files that a policy is made of, whether they are there or not, and their state.
+#[derive(Debug, Clone)]
+pub(super) struct Followed {
+    pub names: BTreeSet<String>,
+    pub stamp: FilesStamp,
+}
+
+/// Reads the files, once more where somebody writes them meanwhile (parts of two policies make a third) or where
+/// others are looked for than are `followed`.
+pub(super) fn followed(source: &Source, followed: &mut Followed) -> (Option<Policy>, PolicyReport) {
+    followed.stamp = source.stamp(&followed.names);
+    let mut loaded = load(source);
+    for _ in 1..READINGS {
+        followed.names.clone_from(&loaded.1.looked_for);
+        let after = source.stamp(&followed.names);
+        if after == followed.stamp {
+            break;
+        }
+        followed.stamp = after;
+        loaded = load(source);
+    }
+    loaded
+}
+
+/// Checks the policy directory `dir` as [`Access::load`](super::Access::load) would.
+pub fn check(dir: &Path) -> PolicyReport {
+    load(&Source::Directory(dir.to_owned())).1
 }
 
 /// Loads the policy of `source`: `None` when the report has an error.

@@ -73,6 +73,7 @@ pub use explain::{Explanation, Ruling, SpeakingLine};
 pub use files::{FILE_LIMIT, FilesStamp, PolicyFiles, SHIPPED};
 pub use layout::aligned;
 pub use lints::Existing;
+pub use load::check;
 pub use opened::{OpenedPolicy, names_for};
 pub use permit::Permit;
 pub use policy_answers::PolicyAnswers;
@@ -97,9 +98,6 @@ const HOLDERS_SHOWN: usize = 3;
 /// How many users of a policy are asked about to find them.
 const LOOKED_AT: usize = 500;
 
-/// How often files that change while they are read are read again.
-const READINGS: usize = 3;
-
 tokio::task_local! {
     /// The policy that this task goes on seeing, whatever is read meanwhile, and the address of the [`Access`]
     /// that it belongs to.
@@ -115,36 +113,12 @@ pub struct Access {
     followed: RwLock<Followed>,
 }
 
-/// Files that a policy is made of, whether they are there or not, and their state.
-#[derive(Debug, Clone)]
-struct Followed {
-    names: BTreeSet<String>,
-    stamp: FilesStamp,
-}
-
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
             .field("source", &self.source)
             .finish_non_exhaustive()
     }
-}
-
-/// Reads the files, once more where somebody writes them meanwhile (parts of two policies make a third) or where
-/// others are looked for than are `followed`.
-fn read(source: &Source, followed: &mut Followed) -> (Option<Policy>, PolicyReport) {
-    followed.stamp = source.stamp(&followed.names);
-    let mut loaded = load::load(source);
-    for _ in 1..READINGS {
-        followed.names.clone_from(&loaded.1.looked_for);
-        let after = source.stamp(&followed.names);
-        if after == followed.stamp {
-            break;
-        }
-        followed.stamp = after;
-        loaded = load::load(source);
-    }
-    loaded
 }
 
 impl Access {
@@ -184,7 +158,7 @@ impl Access {
             names: FILES.map(str::to_owned).into(),
             stamp: FilesStamp::default(),
         };
-        let (policy, report) = read(&source, &mut followed);
+        let (policy, report) = load::followed(&source, &mut followed);
         let policy = policy.ok_or_else(|| report.problems.clone())?;
         Ok(Self {
             source,
@@ -236,7 +210,7 @@ impl Access {
     /// The problems found, when at least one of them is an error.
     pub fn reload(&self) -> Result<(), Vec<Problem>> {
         let mut followed = self.followed.read().clone();
-        let (policy, report) = read(&self.source, &mut followed);
+        let (policy, report) = load::followed(&self.source, &mut followed);
         *self.followed.write() = followed;
         *self.problems.write() = report.problems.clone();
         if let Some(policy) = policy {
@@ -409,9 +383,4 @@ impl Access {
         let actor = Actor::user(os_user, "cli");
         Permit::new(actor, Action::Administer, Resource::Everything, at, line)
     }
-}
-
-/// Checks the policy directory `dir` as [`Access::load`] would.
-pub fn check(dir: &Path) -> PolicyReport {
-    load::load(&Source::Directory(dir.to_owned())).1
 }

@@ -117,12 +117,10 @@ pub(super) fn demand_free_name(name: &Name) -> Result<()> {
 
 /// Refuses the name of an account that was deleted: whoever had it may still be known by it, in policy and elsewhere.
 async fn demand_new_name(change: &Change, name: &Name) -> Result<()> {
+    let message = format!("“{name}” was the name of an account that was deleted; choose another name.");
     match users::is_retired(change, name).await? {
         false => Ok(()),
-        true => Err(Error::field(
-            "name",
-            format!("“{name}” was the name of an account that was deleted; choose another name."),
-        )),
+        true => Err(Error::field("name", message)),
     }
 }
 
@@ -143,8 +141,7 @@ pub(super) fn demand_login_for_own(permit: &Permit, account: &Name) -> Result<()
 /// Sets the password of a user.
 ///
 /// # Errors
-/// Not found; a complaint about the field `password`; a conflict for a service account, except on the deployer's own
-/// host.
+/// Not found; a complaint about the field `password`; a conflict for a service account, except on this host.
 pub async fn set_password(
     store: &Store,
     permit: &Permit,

@@ -65,7 +65,7 @@ impl FeedParts {
     }
 }
 
-/// One event.
+/// What a calendar program draws as one thing.
 struct FeedEvent {
     /// The same for as long as the event is the same one.
     uid: String,

@@ -71,7 +71,7 @@ struct Memory {
     /// Where HAProxy does not know a server whose act is being carried on, by the same.
     missing: HashMap<(DeploymentId, i32), Missing>,
     /// Of places that endpoints still have out of a server that is back elsewhere.
-    residues: residues::Memory,
+    residues: residues::ResidueMemory,
 }
 
 /// The pause after a look that took so long. Without anything left out, only the store is asked.

@@ -145,13 +145,12 @@ fn needs(both: &Repository, object: Oid, which: Which) -> Result<Vec<(Oid, Vec<u
     let odb = both.odb()?;
     let unnamed = |ids: Vec<Oid>| ids.into_iter().map(|id| (id, Vec::new())).collect();
     match odb.read_header(object)?.1 {
-        // Authors and times may be in a form that libgit2 does not take, as in some old histories.
         ObjectType::Commit => {
-            let commit = odb.read(object)?;
-            let tree = header(commit.data(), "tree").take(usize::from(which == Which::All));
-            Ok(unnamed(tree.chain(header(commit.data(), "parent")).collect()))
+            let commit = both.find_commit(object)?;
+            let tree = Some(commit.tree_id()).filter(|_| which == Which::All);
+            Ok(unnamed(tree.into_iter().chain(commit.parent_ids()).collect()))
         }
-        ObjectType::Tag => Ok(unnamed(header(odb.read(object)?.data(), "object").collect())),
+        ObjectType::Tag => Ok(unnamed(vec![both.find_tag(object)?.target_id()])),
         _ if which == Which::History => Ok(Vec::new()),
         _ => {
             let tree = find_tree(both, object)?;
@@ -164,18 +163,6 @@ fn needs(both: &Repository, object: Oid, which: Which) -> Result<Vec<(Oid, Vec<u
                 .collect())
         }
     }
-}
-
-/// The objects that the lines `word` of a commit's or a tag's head name.
-fn header<'a>(data: &'a [u8], word: &'static str) -> impl Iterator<Item = Oid> + 'a {
-    let lines = data
-        .split(|byte| *byte == b'\n')
-        .take_while(|line| !line.is_empty());
-    lines.filter_map(move |line| {
-        let hash = line.strip_prefix(word.as_bytes())?.strip_prefix(b" ")?;
-        let is_whole = hash.len() == Oid::ZERO_SHA1.to_string().len();
-        is_whole.then(|| Oid::from_str(std::str::from_utf8(hash).ok()?).ok())?
-    })
 }
 
 /// Packing holds an object in memory whole, and so does reading a commit.

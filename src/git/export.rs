@@ -94,7 +94,7 @@ pub(super) async fn all(parts: Vec<ExportPart>, into: &Path, cancel: &Cancellati
     let stop = cancel.child_token();
     let _stop_when_dropped = stop.clone().drop_guard();
     let work = move || {
-        tree_size::demand(&parts, &stop)?;
+        tree_size::demand(parts.iter().map(|part| (&part.mirror, &part.commit)), &stop)?;
         let (mut fresh, mut done) = (None, Exported::default());
         for part in parts {
             let root = into.join(&part.at);

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::budget::find_tree;
 use super::error::{Error, Result};
-use super::export::ExportPart;
 use super::mirror::{Mirror, find_commit};
 use crate::domain::CommitId;
 
@@ -32,12 +31,15 @@ impl Mirror {
 ///
 /// # Errors
 /// As [`Mirror::demand_exportable`].
-pub(super) fn demand(parts: &[ExportPart], stop: &CancellationToken) -> Result<()> {
+pub(super) fn demand<'a>(
+    parts: impl Iterator<Item = (&'a Mirror, &'a CommitId)>,
+    stop: &CancellationToken,
+) -> Result<()> {
     let mut all = 0_u64;
-    for part in parts {
-        let repository = part.mirror.inner.open()?;
-        let root = find_commit(&repository, &part.commit)?.tree_id();
-        let limit = part.mirror.inner.options.entry_limit;
+    for (mirror, commit) in parts {
+        let repository = mirror.inner.open()?;
+        let root = find_commit(&repository, commit)?.tree_id();
+        let limit = mirror.inner.options.entry_limit;
         all += count(&repository, root, limit, stop)?;
         if all > limit {
             return Err(Error::TooManyEntries { limit });

@@ -19,7 +19,7 @@ pub const ROOMS: &[Room] = &[
         directory: "src/engine/",
         floors: &[
             &["mod"],
-            &["worker", "scheduler", "keeper", "recovery", "revisit"],
+            &["worker", "scheduler", "keeper", "recovery", "revisit", "doubts"],
             &["phases", "take_up", "closing"],
             &["rollout", "steps"],
             &["run", "pause", "journal", "out_of_service", "undo"],

@@ -19,7 +19,7 @@ pub struct LoginPlugin {
     /// Whether it asks for a second factor.
     second_factor: bool,
     /// The cookie of another system that it is asked about.
-    pub(in crate::app) cookie: Option<String>,
+    pub cookie: Option<String>,
     /// How long a login lasts at most.
     longest: Duration,
 }
@@ -32,7 +32,7 @@ impl fmt::Debug for LoginPlugin {
 
 /// What somebody shows to prove who they are.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::app) enum LoginProof<'a> {
+pub enum LoginProof<'a> {
     Password {
         name: &'a str,
         password: &'a str,
@@ -78,7 +78,7 @@ impl LoginPlugin {
     ///
     /// # Errors
     /// Unavailable, when the plugin cannot be asked or answers something else: nobody gets in by its trouble.
-    pub(in crate::app) async fn ask(
+    pub async fn ask(
         &self,
         proof: LoginProof<'_>,
         address: &str,

@@ -8,14 +8,14 @@ use crate::domain::LoginProvider;
 /// The ways to log in from outside that the configuration has.
 #[derive(Debug, Default)]
 pub struct Outside {
-    pub(in crate::app) plugin: Option<LoginPlugin>,
+    pub plugin: Option<LoginPlugin>,
     pub(super) oidc: Vec<OidcLogin>,
     by_proxy: bool,
 }
 
 impl Outside {
     /// Those of `config`.
-    pub(in crate::app) fn of(config: &Config) -> Self {
+    pub fn of(config: &Config) -> Self {
         Self {
             plugin: LoginPlugin::of(&config.login_plugin, config.access.groups_max_age),
             oidc: oidc::logins(config),
@@ -24,7 +24,7 @@ impl Outside {
     }
 
     /// Whether somebody whom `provider` knows may still come by it.
-    pub(in crate::app) fn has(&self, provider: &LoginProvider) -> bool {
+    pub fn has(&self, provider: &LoginProvider) -> bool {
         match provider {
             LoginProvider::Proxy => self.by_proxy,
             LoginProvider::Plugin => self.plugin.is_some(),

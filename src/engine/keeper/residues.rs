@@ -19,7 +19,7 @@ use crate::store::{balancers, clusters, queue, servers};
 
 /// What was seen of the places, for telling what people do.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct ResidueMemory {
     /// How each was left or last seen.
     put_back: HashMap<EndpointPlace, Admin>,
     missing: Missing,
@@ -29,7 +29,7 @@ pub(super) struct Memory {
 /// back elsewhere; returns whether there are any.
 pub(super) async fn clear_residues(
     (engine, lease): (&Shared, JobLease),
-    memory: &mut Memory,
+    memory: &mut ResidueMemory,
 ) -> Result<bool> {
     let store = &engine.parts.store;
     let residues = deployments::residues(store).await?;
@@ -79,7 +79,7 @@ async fn clear(
     one: &HeldOut,
     row: &Balancer,
     residues: &HashSet<&EndpointPlace>,
-    memory: &mut Memory,
+    memory: &mut ResidueMemory,
 ) -> Result<()> {
     let (store, place) = (&engine.parts.store, &one.place);
     let balancer = BalancerClient::open(row, &engine.parts.balancers)?;

@@ -9,7 +9,7 @@ use crate::domain::Instant;
 /// Units of a bar's width.
 pub const WIDTH: i64 = 1440;
 
-/// A piece of a bar.
+/// A span of a day, as it is drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BarPiece {
     /// From the left, in units of [`WIDTH`].

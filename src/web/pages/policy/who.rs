@@ -47,7 +47,7 @@ struct WhoPage {
     may: String,
 }
 
-/// One table.
+/// Who may do what by one policy.
 struct TableView {
     policy: Option<(String, String)>,
     rows: Vec<RowView>,
