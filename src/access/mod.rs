@@ -61,7 +61,6 @@ mod verdict;
 mod week;
 mod who;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -87,6 +86,7 @@ pub use week::{DaySpan, DrawnDay};
 pub use who::{Holder, Holders};
 
 use self::files::{FILES, Source};
+use self::load::Followed;
 use self::policy::Policy;
 use self::scope::{decide, names_of, narrowing};
 use self::verdict::Verdict;

@@ -126,8 +126,7 @@ async fn demand_new_name(change: &Change, name: &Name) -> Result<()> {
 
 /// Refuses an API token that acts on the account that it belongs to or acts as: that takes a login.
 ///
-/// # Errors
-/// A conflict.
+/// # Errors: a conflict.
 pub(super) fn demand_login_for_own(permit: &Permit, account: &Name) -> Result<()> {
     let actor = permit.actor();
     match actor.token.is_some() && actor.is_by(account.as_str()) {
