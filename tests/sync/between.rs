@@ -33,30 +33,6 @@ async fn what_a_script_put_in_place_of_a_link_stays_in_its_release() {
 }
 
 #[tokio::test]
-async fn what_lies_behind_a_link_of_the_repository_is_not_moved_into_the_store() {
-    let mut site = Site::symlink().await;
-    let outside = site.beside("outside");
-    put(&outside, "local.ini", "theirs");
-    site.link("conf", outside.to_str().unwrap());
-    site.write("f", "1");
-    site.deploy().await;
-
-    // Nothing can be linked below a link, so such a commit is refused.
-    site.exclude(&["conf/local.ini"]);
-    site.write("f", "2");
-    assert!(site.put_in_service().await.is_err());
-    assert_eq!(read(site.served().join("f")), "1");
-    // What the running release has behind its link is none of the release's.
-    site.remove("conf");
-    site.write("conf/other", "x");
-    site.put_in_service().await.unwrap();
-    assert_eq!(read(site.served().join("f")), "2");
-    assert!(!outside.join("local.ini").is_symlink());
-    assert_eq!(read(outside.join("local.ini")), "theirs");
-    assert_eq!(read(site.served().join("conf/local.ini")), "");
-}
-
-#[tokio::test]
 async fn a_place_that_was_taken_before_the_switch_is_left_alone() {
     let mut site = Site::symlink().await;
     site.write("a", "1");
@@ -104,30 +80,6 @@ async fn leftovers_in_the_release_in_service_do_not_take_it_away() {
     assert_eq!(left.unwrap().left, [""; 0]);
     assert_eq!(read(site.target().join("a")), "1");
     assert!(!site.target().join(".deployer-staging-1").exists());
-}
-
-#[tokio::test]
-async fn what_only_looks_like_a_leftover_stays() {
-    let mut site = Site::symlink().await;
-    site.write("a", "1");
-    site.deploy().await;
-    let releases = site.beside("shop_releases");
-    let strange = releases.join("20261122_main_0123abcd_1");
-    put(&strange, "a", "theirs");
-    put(&strange, ".git_release", "x\nx\nx\nx\ndeployment in progress\n");
-    // Another installation has a deployment of this number too.
-    let elsewhere = site.beside("elsewhere");
-    put(&elsewhere, "deploy.sh", "sleep 60; :");
-    put(&releases, "deploy.sh", "sleep 60; :");
-    let [mut theirs, mut ours] = [&elsewhere, &releases].map(|dir| script(dir));
-    let (id, scripts) = (DeploymentId(1), ["./deploy.sh".to_owned()]);
-    let left = clear_leftovers(&site.session, &site.layout, id, &scripts, &site.limits).await;
-    assert_eq!(left.unwrap().running, [""; 0]);
-    assert_eq!(theirs.try_wait().unwrap(), None);
-    assert!(!ours.wait().await.unwrap().success());
-    assert_eq!(read(strange.join("a")), "theirs");
-    assert_eq!(read(site.target().join("a")), "1");
-    theirs.kill().await.unwrap();
 }
 
 /// Runs the `deploy.sh` in `dir` as a deployment of number 1 does.

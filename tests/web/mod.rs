@@ -14,7 +14,6 @@ mod lost_rights;
 mod matrix;
 pub mod outside;
 mod questions;
-mod rights;
 mod second_factor;
 mod sessions;
 mod shell;

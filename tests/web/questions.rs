@@ -210,7 +210,7 @@ async fn who_may_do_what_is_shown_to_whoever_sees_the_place_without_people_of_ot
     sit_down(&mut site, "hans").await;
     let (status, text) = page(&site, "/policy/who?place=vault/prod").await;
     assert_eq!(status, 200);
-    assert!(text.contains("hans") && !text.contains("alice"), "{text}");
+    assert!(text.contains("hans") && !text.contains("rita"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
