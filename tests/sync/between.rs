@@ -82,20 +82,6 @@ async fn leftovers_in_the_release_in_service_do_not_take_it_away() {
     assert!(!site.target().join(".deployer-staging-1").exists());
 }
 
-/// Runs the `deploy.sh` in `dir` as a deployment of number 1 does.
-#[allow(clippy::disallowed_methods, reason = "it has to live on while the test looks")]
-fn script(dir: &Path) -> tokio::process::Child {
-    tokio::process::Command::new("sh")
-        .arg("./deploy.sh")
-        .env("DEPLOYER_DEPLOYMENT_ID", "1")
-        .env("PWD", dir)
-        .current_dir(dir)
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
-}
-
 #[tokio::test]
 async fn a_tree_that_another_deployment_is_changing_is_not_called_whole() {
     let mut site = Site::in_place().await;
