@@ -119,6 +119,10 @@ fn explain(error: Error, link: &RemoteLink) -> Error {
     }
     match (said.is_empty(), cause.class()) {
         (false, _) => Error::Remote(said),
+        (true, ErrorClass::Object | ErrorClass::Tree | ErrorClass::Invalid) => Error::Damaged {
+            what: "A commit, tag or tree of the repository".to_owned(),
+            why: escaped(cause.message()),
+        },
         (true, ErrorClass::Net) if cause.code() == ErrorCode::Eof => Error::NoAnswer,
         (true, ErrorClass::Http) => Error::Remote(escaped(cause.message())),
         // A remote may send words of its own, which libgit2 repeats.

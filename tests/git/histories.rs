@@ -254,7 +254,7 @@ async fn a_branch_and_a_tag_of_one_name_are_told_apart_by_their_whole_names() {
 }
 
 #[tokio::test]
-async fn a_branch_with_a_commit_that_cannot_be_read_is_named() {
+async fn a_commit_that_cannot_be_read_is_told_as_such() {
     let mut origin = Origin::new();
     origin.write("file", "x");
     origin.commit("one");
@@ -267,7 +267,7 @@ async fn a_branch_with_a_commit_that_cannot_be_read_is_named() {
     let mirror = origin.mirror();
     let told = fetch(&mirror).await.unwrap_err().to_string();
     assert!(
-        told.starts_with("“refs/heads/odd” of the repository needs something that is missing or damaged there: failed to parse signature"),
+        told.starts_with("A commit, tag or tree of the repository cannot be read: failed to parse signature"),
         "{told}"
     );
     origin.git(&["update-ref", "-d", "refs/heads/odd"]);

@@ -142,10 +142,7 @@ async fn trees_that_no_git_has_written_are_read_or_refused() {
             .await;
         let is_exported = no_panic(&what, exported);
         count(is_exported);
-        // What was begun is renamed at once, and removed a moment later.
-        let beside = std::fs::read_dir(above.path()).unwrap().map(Result::unwrap);
-        let is_there = |one: &std::fs::DirEntry| !one.file_name().to_string_lossy().starts_with(".removed-");
-        let beside: Vec<_> = beside.filter(is_there).collect();
+        let beside = left_in(above.path());
         assert_eq!(beside.len(), usize::from(is_exported), "{what}: {beside:?}");
         assert!(started.elapsed() < Duration::from_secs(20), "{what}");
     }
@@ -241,4 +238,13 @@ async fn a_diff_of_any_content_stays_within_its_limits() {
             before = Some(commit);
         }
     }
+}
+
+/// What lies in a directory. An export that failed is renamed at once, and removed a moment later.
+fn left_in(directory: &std::path::Path) -> Vec<std::ffi::OsString> {
+    let names = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|one| one.unwrap().file_name());
+    let is_there = |name: &std::ffi::OsString| !name.to_string_lossy().starts_with(".removed-");
+    names.filter(is_there).collect()
 }
