@@ -6,7 +6,6 @@ mod deployment;
 mod finding;
 mod kept;
 mod logins;
-mod questions;
 mod rollouts;
 mod support;
 mod tabs;
