@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use self::history::History;
+pub(super) use self::report::SILENT;
 use super::ending::Ending;
 use super::shared::Shared;
 use super::stop::{Stop, StopReason};
@@ -117,7 +118,8 @@ async fn close(
     Ok(())
 }
 
-/// What is on a server of a deployment that has ended, as it answers now; `None`: it does not answer.
+/// What is on a server of a deployment that has ended, as it answers now, and whether it may serve with that;
+/// `None`: it does not answer.
 ///
 /// # Errors
 /// Of the store.
@@ -125,7 +127,7 @@ pub(super) async fn look_again(
     engine: &Shared,
     deployment: &Deployment,
     position: i32,
-) -> Result<Option<OnServer>> {
+) -> Result<Option<(OnServer, bool)>> {
     let history = History::read(engine, deployment).await?;
     let part = history.parts.iter().find(|part| part.position == position);
     Ok(match part {

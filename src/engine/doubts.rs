@@ -1,5 +1,6 @@
-//! Looks again at servers that ended deployments left out of service without knowing which release they run:
-//! the server was away when it mattered. One that has the whole old release goes back into service.
+//! Looks again at servers that ended deployments left out of service without knowing how they stand: the server
+//! was away when it mattered. One that has a whole release, the old one or the proven new one, goes back into
+//! service; of any other it is told what is on it.
 //!
 //! One instance does it; the keeper carries out what is decided here.
 
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 
 use super::closing;
 use super::shared::Shared;
-use crate::domain::{DeploymentId, Event, EventKind, OnServer, Result, Service};
+use crate::domain::{DeploymentId, Event, EventKind, OnServer, Result, ServerPart, Service};
 use crate::store::deployments::{self, LeftOut};
 use crate::store::jobs::{Applicant, Job, JobLease};
 use crate::store::queue;
@@ -22,6 +23,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// The first pause after a server did not answer; each later one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(3);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// The pause after a server has answered: nothing more is to be learned there until somebody deploys again.
+const ANSWERED: Duration = Duration::from_secs(86_400);
 /// How long after the end of an instance another one takes this job over.
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -61,54 +64,72 @@ async fn look(engine: &Shared, lease: JobLease, agenda: &mut Agenda) -> Result<(
     for one in left.iter().filter(|one| one.service == Service::Out) {
         let (key, now) = ((one.deployment, one.position), Instant::now());
         let (due, pause) = agenda.get(&key).copied().unwrap_or((now, FIRST_PAUSE));
-        if due > now || !is_doubtful(engine, one).await? {
+        if due > now {
             continue;
         }
+        let Some(part) = doubtful(engine, one).await? else {
+            continue;
+        };
         agenda.insert(key, (now + pause, LONGEST_PAUSE.min(pause * 2)));
-        settle((engine, lease), one).await?;
+        if settle((engine, lease), one, &part).await? {
+            agenda.insert(key, (now + ANSWERED, LONGEST_PAUSE));
+        }
     }
     Ok(())
 }
 
-/// Whether it is not known which release a server runs, and no deployment is at work on it.
-async fn is_doubtful(engine: &Shared, one: &LeftOut) -> Result<bool> {
+/// The server's part, if it is not known how it stands and no deployment is at work on it.
+async fn doubtful(engine: &Shared, one: &LeftOut) -> Result<Option<ServerPart>> {
     let store = &engine.parts.store;
     if queue::holders(store).await?.contains_key(&one.server) {
-        return Ok(false);
+        return Ok(None);
     }
     let parts = deployments::servers(store, one.deployment).await?;
-    let part = parts.into_iter().find(|part| part.position == one.position);
-    let on = part.and_then(|part| part.on_server);
-    Ok(matches!(on, Some(OnServer::Switching | OnServer::Unknown)))
+    let mut parts = parts.into_iter().filter(|part| part.position == one.position);
+    let is_open = |on: OnServer| matches!(on, OnServer::NotEnded(_)) || is_unknown(on);
+    Ok(parts.find(|part| part.on_server.is_some_and(is_open)))
 }
 
-/// Asks a server, and stores what is on it; one with the whole old release is put back.
-async fn settle((engine, lease): (&Shared, JobLease), one: &LeftOut) -> Result<()> {
+fn is_unknown(on: OnServer) -> bool {
+    matches!(on, OnServer::Switching | OnServer::Unknown)
+}
+
+/// Asks a server, and stores what is on it; one with a whole release is put back. Returns whether the server
+/// said what is on it.
+async fn settle((engine, lease): (&Shared, JobLease), one: &LeftOut, part: &ServerPart) -> Result<bool> {
     let store = &engine.parts.store;
     let deployment = deployments::by_id(store, one.deployment).await?;
-    let Some(on) = closing::look_again(engine, &deployment, one.position).await? else {
-        return Ok(());
+    let Some((on, may_serve)) = closing::look_again(engine, &deployment, one.position).await? else {
+        return Ok(false);
     };
-    if matches!(on, OnServer::Switching | OnServer::Unknown)
-        || queue::holders(store).await?.contains_key(&one.server)
-    {
-        return Ok(());
+    if is_unknown(on) || queue::holders(store).await?.contains_key(&one.server) {
+        return Ok(false);
+    }
+    let was_silent = part.cause.starts_with(closing::SILENT);
+    if part.on_server == Some(on) && !was_silent {
+        return Ok(true);
     }
     let change = engine.change_by_job(lease, &deployment).await?;
-    deployments::find_again(&change, one, on).await?;
-    let (kind, what) = match on.is_old() {
+    let cause = if was_silent { "" } else { part.cause.as_str() };
+    deployments::find_again(&change, one, on, cause).await?;
+    let kind = match may_serve {
         true => {
             deployments::settle(&change, one, Service::PuttingBack).await?;
-            let what = "it has the whole release of before and goes back into service";
-            (EventKind::ServerPutBack, what)
+            EventKind::ServerPutBack
         }
-        false => (
-            EventKind::ServerKeptOut,
-            "it does not have the release of before, and stays out",
-        ),
+        false => EventKind::ServerKeptOut,
+    };
+    let what = match on {
+        _ if may_serve && on.is_old() => {
+            "it has the whole release of before and goes back into service".to_owned()
+        }
+        _ if may_serve => "it has the whole new release and goes back into service".to_owned(),
+        OnServer::NotEnded(trial) => format!("{} not seen to end, so it stays out", trial.was()),
+        _ => "it does not have the release of before, and stays out".to_owned(),
     };
     let sentence = format!("{} answers again: {what}.", one.name);
     tracing::info!(deployment = deployment.id.0, server = one.name, "{sentence}");
     let event = Event::by_engine(kind, &deployment, &sentence).with("server", json!(one.name));
-    change.commit(event).await
+    change.commit(event).await?;
+    Ok(true)
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use deployer::app::{App, drift, health, live_release, places};
 use deployer::config::{self, Config};
+use deployer::domain::release::HeldData;
 use deployer::domain::{Actor, DeploymentState, SyncMethod};
-use deployer::store::servers;
+use deployer::store::{environments, servers};
 
 use crate::support::world::{World, admin};
 use crate::web::support::{PASSWORD, TestSite};
@@ -74,22 +75,55 @@ async fn a_release_switched_by_hand_is_reported_with_both_commits() {
         let told = health::reasons(&app, &admin()).await.unwrap();
         assert!(told[0].starts_with("shop/dev: "), "{told:?}");
         let told = health::reasons(&app, &Actor::guest("127.0.0.1")).await.unwrap();
-        assert_eq!(told, ["Servers of 1 environments do not run what they should."]);
+        assert_eq!(told, ["Servers of an environment do not run what they should."]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_release_is_reported() {
+    for dangling in [false, true] {
+        let (world, _) = deployed(SyncMethod::Symlink).await;
+        let app = judging_after(&world, Duration::ZERO);
+        let link = world.home(1, "dev/shop");
+        match dangling {
+            false => std::fs::remove_file(link).unwrap(),
+            true => std::fs::remove_dir_all(link.canonicalize().unwrap()).unwrap(),
+        }
+        let wrong = wrong(&app).await;
+        let is_told = |one: &String| one.starts_with("web1: ") && one.ends_with("is missing.");
+        assert!(wrong.iter().any(is_told), "{wrong:#?}");
+        let told = health::reasons(&app, &admin()).await.unwrap();
+        assert!(told.concat().contains("is missing."), "{told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_an_old_release_holds_is_on_the_servers_page() {
     let (world, _) = deployed(SyncMethod::Symlink).await;
-    let app = judging_after(&world, Duration::ZERO);
-    std::fs::remove_file(world.home(1, "dev/shop")).unwrap();
-    let wrong = wrong(&app).await;
-    assert!(
-        wrong
-            .iter()
-            .any(|one| one.starts_with("web1: ") && one.ends_with("is missing.")),
-        "{wrong:#?}"
-    );
+    let site = TestSite::over(world.app.clone(), world.store.clone()).await;
+    site.add_user("admin").await;
+    site.log_in("admin", PASSWORD).await;
+    let server = servers::list(&world.store).await.unwrap().remove(0).id;
+    let environment = environments::all(&world.store).await.unwrap().remove(0).id;
+    let held = HeldData {
+        path: "/srv/shop_releases/20260101_main_01234567_1/uploads".to_owned(),
+        command: "mv -T old new".to_owned(),
+    };
+    let record = world.store.record().await.unwrap();
+    deployer::store::leftovers::put_held(&record, environment, server, std::slice::from_ref(&held))
+        .await
+        .unwrap();
+    record.commit().await.unwrap();
+    let page = async || {
+        let page = site.get(&format!("/admin/servers/{server}")).await;
+        page.text().await.unwrap()
+    };
+    let told = page().await;
+    for words in ["Data in old releases", "shop/dev", &held.path, &held.command] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    drift::look(&world.app).await.unwrap();
+    assert!(!page().await.contains("Data in old releases"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

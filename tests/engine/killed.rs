@@ -270,6 +270,10 @@ async fn files_in_place_that_are_whole_after_a_kill_are_not_called_half_changed(
         );
         let version = if is_new { "2" } else { "1" };
         assert_eq!(world.read(1, "dev/shop/version"), version);
+        assert!(
+            !world.home(1, "dev/shop/deploy.sh").exists(),
+            "{program}: deploy.sh is left on the server"
+        );
     }
 }
 

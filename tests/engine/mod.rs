@@ -31,6 +31,7 @@ mod refusals;
 mod rollouts;
 mod room;
 mod scripts;
+mod silent;
 mod taken_over;
 pub mod taken_up;
 mod told_groups;

@@ -133,7 +133,7 @@ async fn a_rollback_that_a_killed_deployer_owed_is_queued_at_its_next_start() {
     let failed = world.end(id).await;
     assert_eq!(failed.state, DeploymentState::Failed);
     let expected = format!(
-        "Failed on web1. The deployer stopped before it could queue the rollback. Deployment {}, queued when this one was closed, returns 2 servers to {}.",
+        "Failed on web1. The deployer stopped before it could queue the rollback. Deployment {}, queued when this one was closed, is to return 2 servers to {}.",
         id.0 + 1,
         &first[..8]
     );

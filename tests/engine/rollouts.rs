@@ -219,7 +219,7 @@ async fn a_failed_rollout_is_rolled_back_by_a_deployment_of_its_own() {
     let back = DeploymentId(failed.id.0 + 1);
     assert!(
         failed.outcome.ends_with(&format!(
-            "Deployment {back} returns 2 servers to {}.",
+            "Deployment {back} is to return 2 servers to {}.",
             &first[..8]
         )),
         "{}",

@@ -45,7 +45,8 @@ pub struct Watched {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Since {
     pub deployment: DeploymentId,
-    pub kind: Kind,
+    /// Whether it is a rollback that has ended well.
+    pub is_return: bool,
     pub commit: CommitId,
 }
 
@@ -150,9 +151,10 @@ async fn since(app: &App, deployment: &Deployment) -> Result<HashMap<ServerId, S
     let later = deployments::by_ids(&app.store, &ids).await?;
     let of = |one: ServerRelease| {
         let deployment = one.deployment_id?;
+        let later = later.get(&deployment)?;
         let since = Since {
             deployment,
-            kind: later.get(&deployment)?.kind,
+            is_return: later.kind == Kind::Rollback && later.state == DeploymentState::Succeeded,
             commit: one.commit,
         };
         Some((one.server_id?, since))

@@ -25,7 +25,8 @@ impl Trial {
         }
     }
 
-    pub(super) fn was(self) -> &'static str {
+    /// The step and the verb of a sentence about how it went: `its tests were`.
+    pub fn was(self) -> &'static str {
         match self {
             Self::Deploy => "deploy.sh was",
             Self::Tests => "its tests were",

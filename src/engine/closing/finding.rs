@@ -40,6 +40,7 @@ impl ServerHistory<'_> {
                 on
             }
             _ if self.is_returned(looked) => OnServer::Returned,
+            on if on.is_new() && self.is_gone(looked) => OnServer::Gone,
             _ if self.is_ours_in_use(looked) && !self.began(StepKind::Deploy) => OnServer::NotRun,
             on @ (OnServer::NotRun | OnServer::Failed(_) | OnServer::NotEnded(_)) if runs_new => on,
             // The marker says so only once the whole tree was summed.
@@ -144,6 +145,11 @@ impl ServerHistory<'_> {
             && commit(looked) == before
             && is_complete(looked)
             && !self.is_ours_in_use(looked)
+    }
+
+    /// Whether no release is in use any more.
+    fn is_gone(&self, looked: &Looked) -> bool {
+        self.method == Some(SyncMethod::Symlink) && looked.resolved.is_none()
     }
 
     /// Whether the release of this deployment is in use.

@@ -99,10 +99,17 @@ impl ServerHistory<'_> {
         )
     }
 
-    /// Whether a step began that may have left its script on the server. A rollback writes `deploy.sh` into the
-    /// release before the script's own step begins.
+    /// Whether a step began that may have left `deploy.sh` on the server: a rollback writes it into the release
+    /// before the script's own step begins, and in place it arrives with the other files.
     pub fn may_be_littered(&self) -> bool {
-        self.began(StepKind::Deploy) || self.began(StepKind::Activate)
+        self.has_unused_script() || self.began(StepKind::Deploy) || self.began(StepKind::Activate)
+    }
+
+    /// Whether `deploy.sh` may lie among files in place that were being sent: the tree is compared with it.
+    pub fn has_unused_script(&self) -> bool {
+        self.method == Some(SyncMethod::InPlace)
+            && self.began(StepKind::Sync)
+            && !self.began(StepKind::Deploy)
     }
 
     /// Whether the deployment may have changed the server or its place at the balancers.

@@ -33,6 +33,8 @@ const ASK_LIMIT: Duration = Duration::from_secs(14);
 /// How long a server that refuses the connection is asked again.
 const PATIENCE: Duration = Duration::from_secs(6);
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How the cause begins of a server that did not answer.
+pub const SILENT: &str = "The server could not be asked:";
 /// For everything. What is unknown by then is stored as unknown, so that a deployment is closed within
 /// half a minute of the start.
 const LIMIT: Duration = Duration::from_secs(24);
@@ -90,7 +92,7 @@ async fn visit(
         };
     }
     let silent = match &asked.reply {
-        Reply::Silent(why) => Some(format!("The server could not be asked: {why}")),
+        Reply::Silent(why) => Some(format!("{SILENT} {why}")),
         Reply::Seen(_) => None,
     };
     let is_silent = silent.is_some();
@@ -135,12 +137,19 @@ async fn ask_patiently(
     }
 }
 
-/// What is on a server, where it answers now.
-pub(super) async fn look_again(engine: &Shared, history: &History, part: &ServerPart) -> Option<OnServer> {
+/// What is on a server and whether it may serve with that, where it answers now.
+pub(super) async fn look_again(
+    engine: &Shared,
+    history: &History,
+    part: &ServerPart,
+) -> Option<(OnServer, bool)> {
     let server = history.server(part);
     let asked = timeout_at(Instant::now() + ASK_LIMIT, ask(engine, history, &server)).await;
     match asked.ok()?.ok()?.reply {
-        reply @ Reply::Seen(_) => Some(server.judge(&reply)),
+        reply @ Reply::Seen(_) => {
+            let on = server.judge(&reply);
+            Some((on, server.may_serve(on)))
+        }
         Reply::Silent(_) => None,
     }
 }
@@ -255,8 +264,9 @@ async fn ask(engine: &Shared, history: &History, server: &ServerHistory<'_>) -> 
         layout: &layout,
         deployment: &history.deployment,
     };
-    let remains = visit
-        .clear(&limits, server.may_be_littered())
+    let later = server.has_unused_script();
+    let mut remains = visit
+        .clear(&limits, server.may_be_littered() && !later)
         .await
         .map_err(|error| sentence(&error))?;
     if remains.is_busy {
@@ -270,6 +280,9 @@ async fn ask(engine: &Shared, history: &History, server: &ServerHistory<'_>) -> 
         .await
         .map_err(|error| sentence(&error))?;
     torn::settle(engine, history, server, (&session, &layout), &mut looked).await;
+    if later {
+        remains.left.extend(visit.remove_script(&looked).await);
+    }
     Ok(Asked {
         reply: Reply::Seen(Box::new(looked)),
         remains: remains.left,

@@ -52,7 +52,7 @@ pub(super) async fn queue(
         let id = undoing.id;
         change.also_by(Right::of_engine(&undoing), Event::requested(&undoing));
         said.push(format!(
-            "Deployment {id}{} returns {} to {}.",
+            "Deployment {id}{} is to return {} to {}.",
             if is_late {
                 ", queued when this one was closed,"
             } else {

@@ -107,7 +107,9 @@ fn is_asked_about(server: &ServerRollout<'_>, names: &[String]) -> bool {
 /// Waits for the person or the time that lets this batch begin.
 async fn hold(rollout: &Rollout<'_>, batch: &Batch) -> StepResult<Option<Halt>> {
     let run = rollout.run;
-    let wanted = match batch.hold {
+    // Canaries that failed and were skipped leave nothing to judge: whoever skipped them chose to go on.
+    let is_anything_new = rollout.servers().any(|server| server.fate() == Fate::Deployed);
+    let wanted = match batch.hold.filter(|_| is_anything_new) {
         Some(Hold::Person) => Some((PauseReason::Canary, None)),
         Some(Hold::Seconds { seconds }) => {
             let length = i64::try_from(seconds)

@@ -54,7 +54,7 @@ impl ClearAway<'_> {
     }
 
     /// Deletes `deploy.sh` from the directory in use; returns its path where that does not work.
-    async fn remove_script(&self, looked: &Looked) -> Option<String> {
+    pub async fn remove_script(&self, looked: &Looked) -> Option<String> {
         let dir = looked.resolved.as_deref().filter(|_| self.is_in_use(looked))?;
         let removed = remote_script::clean_up(self.session, dir, DEPLOY).await;
         if let Err(error) = sync::note_own(self.session, self.layout, dir, false, &Limits::default()).await {

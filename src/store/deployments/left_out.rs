@@ -156,12 +156,14 @@ pub async fn settle(change: &Change, one: &LeftOut, service: Service) -> Result<
     Ok(())
 }
 
-/// Notes what was found on a server that a deployment left out, when somebody looked again.
-pub async fn find_again(change: &Change, one: &LeftOut, on: OnServer) -> Result<()> {
+/// Notes what was found on a server that a deployment left out, when somebody looked again, and the cause that
+/// still stands.
+pub async fn find_again(change: &Change, one: &LeftOut, on: OnServer, cause: &str) -> Result<()> {
     let (word, step) = on.as_words();
     parts::Entity::update_many()
         .col_expr(parts::Column::OnServer, Expr::value(word))
         .col_expr(parts::Column::OnServerStep, Expr::value(step))
+        .col_expr(parts::Column::Cause, Expr::value(cause))
         .filter(parts::Column::DeploymentId.eq(one.deployment.0))
         .filter(parts::Column::Position.eq(one.position))
         .exec(change.connection())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::step::StepView;
 use crate::app::watch::Since;
 use crate::domain::deployment::{ServerPart, ServerState, Service};
-use crate::domain::{Deployment, Kind, ServerId, Step, StepKind, StepState};
+use crate::domain::{Deployment, ServerId, Step, StepKind, StepState};
 use crate::web::look::{Sign, Tone, sign};
 use crate::web::urls;
 
@@ -113,12 +113,12 @@ fn told(deployment: &Deployment, part: &ServerPart, is_changed: bool) -> String 
 
 fn since_words(since: &Since) -> String {
     let commit = since.commit.short();
-    match since.kind {
-        Kind::Rollback => format!(
+    match since.is_return {
+        true => format!(
             "Rolled back since to {commit}, by deployment {}.",
             since.deployment
         ),
-        _ => format!("Deployment {} has put {commit} on it since.", since.deployment),
+        false => format!("Deployment {} has put {commit} on it since.", since.deployment),
     }
 }
 

@@ -115,6 +115,16 @@ fn a_switched_server_is_judged_by_what_its_link_leads_to() {
 }
 
 #[test]
+fn a_release_that_was_in_use_and_is_not_there_any_more_is_gone() {
+    let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Health, Restore];
+    let nothing = || Reply::Seen(Box::default());
+    let at = |kind| judge(SyncMethod::Symlink, &journal(&kinds, kind), &nothing());
+    for kind in [Deploy, Tests, Health, Restore] {
+        assert_eq!(at(kind), OnServer::Gone, "{kind:?}");
+    }
+}
+
+#[test]
 fn one_that_is_silent_is_whole_where_nothing_was_begun_that_changes_it() {
     let silent = Reply::Silent("it is away.".to_owned());
     let kinds = [Inspect, Sync, Drain, Activate, Deploy, Tests, Restore];
