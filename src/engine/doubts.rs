@@ -4,19 +4,19 @@
 //!
 //! One instance does it; the keeper carries out what is decided here.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::time::Instant;
 
+use super::agenda::Agenda;
 use super::closing;
 use super::shared::Shared;
 use crate::domain::{DeploymentId, Event, EventKind, OnServer, Result, ServerPart, Service};
 use crate::store::deployments::{self, LeftOut};
 use crate::store::jobs::{Applicant, Job, JobLease};
 use crate::store::queue;
+use serde_json::json;
 
 /// How often the store is asked for such servers: one small query.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
@@ -28,14 +28,14 @@ const ANSWERED: Duration = Duration::from_secs(86_400);
 /// How long after the end of an instance another one takes this job over.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// When a server is asked again, and the pause after that.
-type Agenda = HashMap<(DeploymentId, i32), (Instant, Duration)>;
+/// A server of a deployment, by its place there.
+type Place = (DeploymentId, i32);
 
 /// Looks again and again, until the engine is shut down.
 pub(super) async fn watch(engine: Arc<Shared>) {
     let store = &engine.parts.store;
     let mut applicant = Applicant::new(Job::Doubts, &engine.parts.settings.instance, LEASE);
-    let mut agenda = Agenda::new();
+    let mut agenda = Agenda::new(FIRST_PAUSE, LONGEST_PAUSE);
     let watching = async {
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -56,23 +56,22 @@ pub(super) async fn watch(engine: Arc<Shared>) {
     applicant.resign(store).await;
 }
 
-async fn look(engine: &Shared, lease: JobLease, agenda: &mut Agenda) -> Result<()> {
+async fn look(engine: &Shared, lease: JobLease, agenda: &mut Agenda<Place>) -> Result<()> {
     let store = &engine.parts.store;
     let left = deployments::left_out(store).await?;
-    let is_open = |key: &(DeploymentId, i32)| left.iter().any(|one| (one.deployment, one.position) == *key);
-    agenda.retain(|key, _| is_open(key));
+    let is_open = |key: &Place| left.iter().any(|one| (one.deployment, one.position) == *key);
+    agenda.retain(|key| is_open(key));
     for one in left.iter().filter(|one| one.service == Service::Out) {
         let (key, now) = ((one.deployment, one.position), Instant::now());
-        let (due, pause) = agenda.get(&key).copied().unwrap_or((now, FIRST_PAUSE));
-        if due > now {
+        if !agenda.is_due(&key, now) {
             continue;
         }
         let Some(part) = doubtful(engine, one).await? else {
             continue;
         };
-        agenda.insert(key, (now + pause, LONGEST_PAUSE.min(pause * 2)));
+        agenda.put_off(key, now);
         if settle((engine, lease), one, &part).await? {
-            agenda.insert(key, (now + ANSWERED, LONGEST_PAUSE));
+            agenda.rest(key, now, ANSWERED);
         }
     }
     Ok(())

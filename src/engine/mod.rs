@@ -13,16 +13,17 @@
 //! | floor | files |
 //! | --- | --- |
 //! | the handle | `mod` |
-//! | what begins things | `worker`, `scheduler`, `keeper`, `recovery`, `revisit` |
+//! | what begins things | `worker`, `scheduler`, `keeper`, `recovery`, `revisit`, `doubts` |
 //! | one deployment, from claim or a pause to its last phase, and its end: as it came, or as it was found abandoned | `phases`, `take_up`, `closing` |
 //! | the work on the servers, and single steps | `rollout`, `steps` |
 //! | one running deployment: its handle (its acts on the step journal are in `journal`), its waiting for people, its way back, its servers at the balancers | `run`, `journal`, `pause`, `undo`, `out_of_service` |
 //! | plans, findings, permission, endings, what all deployments share | `planning`, `found`, `permission`, `reach`, `ending`, `shared`, `lease`, `turn` |
-//! | output, words, reasons to stop | `output`, `lines`, `live`, `log_limit`, `mask`, `patience`, `stop`, `stopwatch`, `words` |
+//! | output, words, times to try again, reasons to stop | `agenda`, `output`, `lines`, `live`, `log_limit`, `mask`, `patience`, `stop`, `stopwatch`, `words` |
 //!
 //! Whatever a step does is written to the store before and after it (`journal`), so that a restart
 //! can tell the truth about what was interrupted. All output goes through `output`.
 
+mod agenda;
 mod closing;
 mod doubts;
 mod ending;

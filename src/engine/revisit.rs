@@ -4,12 +4,12 @@
 //! Every instance may do it, as doing it twice does no harm. A server that a deployment holds is left to that
 //! deployment.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::agenda::Agenda;
 use super::reach;
 use super::shared::Shared;
 use super::steps::visit::ClearAway;
@@ -26,12 +26,12 @@ const VISIT_LIMIT: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
-/// When a server is visited again, and the pause after that.
-type Agenda = HashMap<(DeploymentId, i32), (Instant, Duration)>;
+/// A server of a deployment, by its place there.
+type Place = (DeploymentId, i32);
 
 /// Looks again and again, until the engine is shut down.
 pub(super) async fn watch(engine: Arc<Shared>) {
-    let mut agenda = Agenda::new();
+    let mut agenda = Agenda::new(FIRST_PAUSE, LONGEST_PAUSE);
     let watching = async {
         loop {
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -46,21 +46,20 @@ pub(super) async fn watch(engine: Arc<Shared>) {
     engine.shutdown.run_until_cancelled(Box::pin(watching)).await;
 }
 
-async fn look(engine: &Shared, agenda: &mut Agenda) -> Result<()> {
+async fn look(engine: &Shared, agenda: &mut Agenda<Place>) -> Result<()> {
     let store = &engine.parts.store;
     let left = deployments::left_there(store).await?;
-    agenda.retain(|key, _| left.iter().any(|one| (one.deployment, one.position) == *key));
+    agenda.retain(|key| left.iter().any(|one| (one.deployment, one.position) == *key));
     if left.is_empty() {
         return Ok(());
     }
     let held = queue::holders(store).await?;
     for one in left {
         let (key, now) = ((one.deployment, one.position), Instant::now());
-        let (due, pause) = agenda.get(&key).copied().unwrap_or((now, FIRST_PAUSE));
-        if due > now || one.server.is_some_and(|server| held.contains_key(&server)) {
+        if !agenda.is_due(&key, now) || one.server.is_some_and(|server| held.contains_key(&server)) {
             continue;
         }
-        agenda.insert(key, (now + pause, LONGEST_PAUSE.min(pause * 2)));
+        agenda.put_off(key, now);
         match timeout(VISIT_LIMIT, visit(engine, &one)).await {
             Ok(Ok(remains)) => {
                 let record = store.record().await?;

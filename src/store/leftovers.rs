@@ -21,15 +21,9 @@ pub async fn put(
     server: ServerId,
     paths: &[String],
 ) -> Result<()> {
-    let row = Entity::find_by_id((environment.0, server.0)).one(tx.db()).await?;
-    let paths = &paths[..paths.len().min(PATHS)];
-    write(
-        tx,
-        (environment, server),
-        text(paths)?,
-        row.and_then(|row| row.held),
-    )
-    .await
+    let row = row(tx, (environment, server)).await?;
+    let paths = text(paths)?;
+    write(tx, Model { paths, ..row }).await
 }
 
 /// Stores what old releases on a server hold, in place of the earlier list.
@@ -39,40 +33,41 @@ pub async fn put_held(
     server: ServerId,
     held: &[HeldData],
 ) -> Result<()> {
-    let row = Entity::find_by_id((environment.0, server.0)).one(tx.db()).await?;
-    let held = &held[..held.len().min(PATHS)];
-    write(
-        tx,
-        (environment, server),
-        row.and_then(|row| row.paths),
-        text(held)?,
-    )
-    .await
+    let row = row(tx, (environment, server)).await?;
+    let held = text(held)?;
+    write(tx, Model { held, ..row }).await
 }
 
-/// The list as it is stored; `None` for an empty one.
+/// What is stored of a server; an empty row where that is nothing.
+async fn row(tx: &impl Write, (environment, server): (EnvironmentId, ServerId)) -> Result<Model> {
+    let row = Entity::find_by_id((environment.0, server.0)).one(tx.db()).await?;
+    Ok(row.unwrap_or(Model {
+        environment_id: environment.0,
+        server_id: server.0,
+        paths: None,
+        held: None,
+    }))
+}
+
+/// The list as it is stored, as far as it is kept; `None` for an empty one.
 fn text<T: Serialize>(list: &[T]) -> Result<Option<String>> {
+    let list = &list[..list.len().min(PATHS)];
     let text = (!list.is_empty()).then(|| serde_json::to_string(list));
     text.transpose().map_err(Error::internal)
 }
 
-async fn write(
-    tx: &impl Write,
-    (environment, server): (EnvironmentId, ServerId),
-    paths: Option<String>,
-    held: Option<String>,
-) -> Result<()> {
-    if paths.is_none() && held.is_none() {
-        Entity::delete_by_id((environment.0, server.0))
+async fn write(tx: &impl Write, row: Model) -> Result<()> {
+    if row.paths.is_none() && row.held.is_none() {
+        Entity::delete_by_id((row.environment_id, row.server_id))
             .exec(tx.db())
             .await?;
         return Ok(());
     }
     let row = ActiveModel {
-        environment_id: Set(environment.0),
-        server_id: Set(server.0),
-        paths: Set(paths),
-        held: Set(held),
+        environment_id: Set(row.environment_id),
+        server_id: Set(row.server_id),
+        paths: Set(row.paths),
+        held: Set(row.held),
     };
     let same = OnConflict::columns([Column::EnvironmentId, Column::ServerId])
         .update_columns([Column::Paths, Column::Held])
@@ -92,8 +87,7 @@ pub async fn put_seen(
     server: ServerId,
     seen: &[String],
 ) -> Result<()> {
-    let row = Entity::find_by_id((environment.0, server.0)).one(tx.db()).await?;
-    let kept = row.and_then(|row| row.paths);
+    let kept = row(tx, (environment, server)).await?.paths;
     let kept: Vec<String> = serde_json::from_str(kept.as_deref().unwrap_or("[]")).map_err(Error::internal)?;
     let paths: Vec<String> = seen
         .iter()

@@ -35,6 +35,7 @@ pub const ROOMS: &[Room] = &[
                 "turn",
             ],
             &[
+                "agenda",
                 "output",
                 "lines",
                 "live",

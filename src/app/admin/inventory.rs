@@ -71,11 +71,16 @@ pub async fn leftovers(
     server: ServerId,
 ) -> Result<Vec<(String, Vec<String>)>> {
     let left = store::leftovers::of_server(&app.store, server).await?;
-    let placed = left.into_iter().filter_map(|(environment, paths)| {
+    Ok(placed(inventory, left))
+}
+
+/// Things of environments, each with its place.
+fn placed<T>(inventory: &Inventory, things: Vec<(EnvironmentId, T)>) -> Vec<(String, T)> {
+    let placed = things.into_iter().filter_map(|(environment, thing)| {
         let (project, environment) = inventory.place(environment)?;
-        Some((format!("{}/{}", project.name, environment.name), paths))
+        Some((format!("{}/{}", project.name, environment.name), thing))
     });
-    Ok(placed.collect())
+    placed.collect()
 }
 
 /// What old releases on `server` hold, by place (`project/environment`).
@@ -89,11 +94,7 @@ pub async fn held(
     server: ServerId,
 ) -> Result<Vec<(String, Vec<HeldData>)>> {
     let held = store::leftovers::held_on(&app.store, server).await?;
-    let placed = held.into_iter().filter_map(|(environment, held)| {
-        let (project, environment) = inventory.place(environment)?;
-        Some((format!("{}/{}", project.name, environment.name), held))
-    });
-    Ok(placed.collect())
+    Ok(placed(inventory, held))
 }
 
 /// How deployments left a server.

@@ -91,27 +91,22 @@ fn remote_user(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("Enter the user to log in as on the servers.".to_owned());
     }
-    let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    let plain = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "._-@$".contains(c));
-    if !starts_well || !plain || text.len() > USER_LIMIT {
-        return Err(format!(
-            "“{}” cannot be a user: use letters, digits, “.”, “_”, “-” and “@”, beginning with a letter or digit.",
-            text.escape_debug()
-        ));
-    }
-    Ok(())
+    account_there(text, "user", "._-@$")
 }
 
 fn server_group(text: &str) -> Result<(), String> {
+    account_there(text, "group", "._-@")
+}
+
+/// Checks the name of a user or group (`what`) on servers, which may hold letters, digits and `others`.
+fn account_there(text: &str, what: &str, others: &str) -> Result<(), String> {
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     let plain = text
         .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "._-@".contains(c));
+        .all(|c| c.is_ascii_alphanumeric() || others.contains(c));
     if !starts_well || !plain || text.len() > USER_LIMIT {
         return Err(format!(
-            "“{}” cannot be a group: use letters, digits, “.”, “_”, “-” and “@”, beginning with a letter or digit.",
+            "“{}” cannot be a {what}: use letters, digits, “.”, “_”, “-” and “@”, beginning with a letter or digit.",
             text.escape_debug()
         ));
     }

@@ -261,10 +261,15 @@ pub async fn remember_answer(change: &Change, deployment: &Deployment, answered:
         since: pause.since,
         answered: answered.clone(),
     };
-    let pauses: Vec<&PastPause> = deployment.pauses.iter().chain([&past]).collect();
+    let mut pauses = deployment.pauses.clone();
+    pauses.push(past);
+    set_pauses(change, deployment.id, &pauses).await
+}
+
+async fn set_pauses(change: &Change, id: DeploymentId, pauses: &[PastPause]) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::Pauses, Expr::value(to_json(&pauses)?))
-        .filter(Column::Id.eq(deployment.id.0))
+        .filter(Column::Id.eq(id.0))
         .exec(change.connection())
         .await?;
     Ok(())
@@ -280,12 +285,7 @@ pub async fn note_take_over(change: &Change, deployment: &Deployment, line: &Pol
     };
     answered.takes_over = true;
     answered.permit = Some(line.clone());
-    Entity::update_many()
-        .col_expr(Column::Pauses, Expr::value(to_json(&pauses)?))
-        .filter(Column::Id.eq(deployment.id.0))
-        .exec(change.connection())
-        .await?;
-    Ok(())
+    set_pauses(change, deployment.id, &pauses).await
 }
 
 /// What was answered to the present pause, if anything.
