@@ -6,10 +6,10 @@ use chrono::TimeDelta;
 
 use super::App;
 use super::history::{self, Visible};
-use super::naming::resource_then;
 use super::places::OpenDeployment;
+use super::watch;
 use crate::domain::{
-    Action, Actor, Deployment, DeploymentId, DeploymentState, Instant, Result, ServerId, ServerState,
+    Actor, Deployment, DeploymentId, DeploymentState, Instant, Result, ServerId, ServerState,
 };
 use crate::store::{Page, PastFilter, deployments, queue};
 
@@ -105,7 +105,7 @@ pub async fn turn(app: &App, actor: &Actor, id: DeploymentId) -> Result<Option<T
     let mut behind = Vec::new();
     for &id in others {
         let other = deployments::by_id(&app.store, id).await?;
-        behind.push(obstacle(app, actor, other));
+        behind.push(obstacle(app, actor, other).await);
     }
     Ok(Some(Turn { position, behind }))
 }
@@ -134,7 +134,7 @@ pub async fn ahead(
             .any(|id| servers.contains(&id))
         {
             let state = open.state;
-            found.push((obstacle(app, actor, open), state));
+            found.push((obstacle(app, actor, open).await, state));
         }
     }
     found.sort_by_key(|(obstacle, _)| obstacle.id);
@@ -178,8 +178,8 @@ fn waiting(
     queued.chain(later).collect()
 }
 
-fn obstacle(app: &App, actor: &Actor, other: Deployment) -> Obstacle {
-    let seen = app.may(actor, Action::View, &resource_then(&other));
+async fn obstacle(app: &App, actor: &Actor, other: Deployment) -> Obstacle {
+    let seen = watch::may_be_seen(app, actor, &other).await;
     Obstacle {
         id: other.id,
         place: seen.then_some((other.project, other.environment)),

@@ -2,13 +2,15 @@
 //!
 //! What a user may see is computed first, per project and environment (by the names they had), and
 //! becomes part of the query. So every page is full for every reader, and the next one begins where
-//! it ended.
+//! it ended. What was renamed since is judged by its present name: such rows of the query are left out where the
+//! reader may not see that.
 
 use std::collections::HashMap;
 
 use super::App;
 use super::audit::comparison::{Contradiction, correct};
-use crate::domain::{Action, Actor, Deployment, DeploymentId, Resource, Result};
+use super::naming::resource;
+use crate::domain::{Action, Actor, Deployment, DeploymentId, EnvironmentId, Resource, Result};
 use crate::store::{Page, Paged, PastFilter, PlaceNames, deployments, environments, projects};
 
 /// The projects and environments a user may see.
@@ -18,11 +20,19 @@ pub struct Visible {
     pub places: Vec<PlaceNames>,
     /// Whether they are all there are.
     pub is_all: bool,
+    /// Whether each environment that exists may be seen, by its present name.
+    present: HashMap<EnvironmentId, bool>,
 }
 
 impl Visible {
-    /// Whether deployments of this project and environment may be seen.
+    /// Whether a deployment may be seen: by the present name of its environment, or by the former one where that
+    /// was deleted.
     pub fn shows(&self, deployment: &Deployment) -> bool {
+        let present = deployment.environment_id.and_then(|id| self.present.get(&id));
+        present.copied().unwrap_or_else(|| self.showed(deployment))
+    }
+
+    fn showed(&self, deployment: &Deployment) -> bool {
         self.is_all
             || self.places.iter().any(|(project, environment)| {
                 *project == deployment.project && *environment == deployment.environment
@@ -78,20 +88,26 @@ pub async fn visible(app: &App, actor: &Actor) -> Result<Visible> {
 pub async fn viewable(app: &App, actor: &Actor) -> Result<Visible> {
     let mut places = deployments::places(&app.store).await?;
     let projects = projects::list(&app.store).await?;
+    let may = |resource: Resource| app.may(actor, Action::View, &resource);
+    let mut present = HashMap::new();
     for environment in environments::all(&app.store).await? {
         if let Some(project) = projects.iter().find(|one| one.id == environment.project_id) {
+            present.insert(environment.id, may(resource(project, &environment)));
             places.push((project.name.to_string(), environment.name.to_string()));
         }
     }
     places.sort_unstable();
     places.dedup();
     let known = places.len();
-    let may = |resource: Resource| app.may(actor, Action::View, &resource);
     places.retain(|(project, environment)| may(Resource::Environment(project.clone(), environment.clone())));
     // One without environments may be closed as well.
     let mut projects = projects.iter().map(|project| project.name.to_string());
     let is_all = places.len() == known && projects.all(|name| may(Resource::Project(name)));
-    Ok(Visible { places, is_all })
+    Ok(Visible {
+        places,
+        is_all,
+        present,
+    })
 }
 
 /// One page of the history.
@@ -127,6 +143,7 @@ pub async fn within(
     limit: u64,
 ) -> Result<CorrectedPage> {
     let mut page = deployments::history(&app.store, &visible.hold(filter), page, limit).await?;
+    page.items.retain(|one| visible.shows(one));
     let contradictions = correct(&app.store, &mut page.items).await?;
     Ok(CorrectedPage { page, contradictions })
 }

@@ -52,9 +52,8 @@ pub fn resource(project: &Project, environment: &Environment) -> Resource {
     Resource::Environment(project.name.to_string(), environment.name.to_string())
 }
 
-/// The resource of a deployment by the names at its request: whoever may see those may see its
-/// history.
-pub fn resource_then(deployment: &Deployment) -> Resource {
+/// The resource of a deployment by the names at its request.
+fn resource_then(deployment: &Deployment) -> Resource {
     Resource::Environment(deployment.project.clone(), deployment.environment.clone())
 }
 

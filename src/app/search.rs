@@ -8,7 +8,7 @@ use std::time::{Duration, Instant as Stopwatch};
 
 use super::App;
 use super::history::{self, Visible};
-use super::naming::{resource, resource_then};
+use super::naming::resource;
 use super::places::{Known, Place};
 use crate::domain::{
     Action, Actor, BranchName, Deployment, DeploymentId, Error, ErrorKind, Project, Resource, Result, Server,
@@ -168,7 +168,7 @@ pub async fn search(app: &App, actor: &Actor, text: &str, limit: usize) -> Resul
             limit,
         ),
         servers: found_servers(app, actor, &places, &needle, limit).await?,
-        deployments: found_deployments(app, &visible, actor, &newest, &needle, limit).await?,
+        deployments: found_deployments(app, &visible, &newest, &needle, limit).await?,
         people: people(app, actor, &newest, &needle, limit).await?,
         commits,
         is_cut_short,
@@ -253,7 +253,6 @@ async fn found_servers(
 async fn found_deployments(
     app: &App,
     visible: &Visible,
-    actor: &Actor,
     newest: &[Deployment],
     needle: &Needle,
     limit: usize,
@@ -261,7 +260,7 @@ async fn found_deployments(
     let mut found = Vec::new();
     if let Some(id) = needle.number {
         match deployments::by_id(&app.store, id).await {
-            Ok(one) if visible.shows(&one) || app.may(actor, Action::View, &resource_then(&one)) => {
+            Ok(one) if visible.shows(&one) => {
                 found.push(one);
             }
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

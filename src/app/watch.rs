@@ -8,16 +8,16 @@ pub use self::acts::{Acts, Hindrance, Promotion};
 pub use self::watched::{Since, Watched, now};
 use super::App;
 use super::audit::comparison::correct;
-use super::naming::resource_then;
-use crate::domain::{Action, Actor, DeploymentId, LogLine, Result};
+use super::naming::resource_now;
+use crate::domain::{Action, Actor, Deployment, DeploymentId, LogLine, Result};
 use crate::store::deployments;
 use crate::store::log::{self, FoundLines, LogFilter, LogWindow};
 
 /// The deployment, for whoever may view it; where the database contradicts the audit log, as the log has it.
 pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched, Acts)> {
     let mut watched = now(app, id).await?;
-    app.permit(actor, Action::View, &resource_then(&watched.deployment))
-        .await?;
+    let place = resource_now(app, &watched.deployment).await?;
+    app.permit(actor, Action::View, &place).await?;
     let mut corrected = correct(&app.store, std::slice::from_mut(&mut watched.deployment)).await?;
     watched.contradictions = corrected.remove(&id).unwrap_or_default();
     let acts = match watched.deployment.state.is_final() {
@@ -29,6 +29,12 @@ pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched,
 
 /// How many lines one request searches for a text, a quarter of a second's work; a link continues.
 pub const SEARCHED: usize = 100_000;
+
+/// Whether `actor` may view a deployment, for a stream that asks again and again.
+pub async fn may_be_seen(app: &App, actor: &Actor, deployment: &Deployment) -> bool {
+    let place = resource_now(app, deployment).await;
+    place.is_ok_and(|place| app.may(actor, Action::View, &place))
+}
 
 /// At most `limit` lines of a deployment's log from line `from` on, for a stream whose viewer's
 /// permission was checked when it was opened and is checked again while it lasts.
@@ -65,7 +71,7 @@ pub async fn log_window(
     filter: &LogFilter,
 ) -> Result<FoundLines> {
     let deployment = deployments::by_id(&app.store, id).await?;
-    app.permit(actor, Action::View, &resource_then(&deployment))
-        .await?;
+    let place = resource_now(app, &deployment).await?;
+    app.permit(actor, Action::View, &place).await?;
     log::search(&app.store, id, window, limit, filter, SEARCHED).await
 }

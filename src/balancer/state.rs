@@ -129,6 +129,15 @@ impl State {
         Self { servers, tables }
     }
 
+    /// How many servers of a backend are in service that are not `ours`, by the balancer's names.
+    pub fn serving_beside(&self, backend: &str, ours: impl Fn(&str) -> bool) -> usize {
+        let others = self
+            .servers
+            .iter()
+            .filter(|one| one.slot.backend == backend && !ours(&one.slot.server));
+        others.filter(|one| one.up && !one.is_idle).count()
+    }
+
     /// The merged state of one slot; `None` if no endpoint knows it.
     pub fn of(&self, slot: &BackendSlot) -> Option<&Merged> {
         self.servers.iter().find(|merged| merged.slot == *slot)

@@ -10,7 +10,7 @@ mod plan;
 mod planning;
 
 pub use plan::{BackendPool, Batch, EndpointPlace, Hold, LeftAlone, Plan, Planned, Restore, Slot};
-pub use planning::{Candidate, INACTIVE, Standing, plan};
+pub use planning::{Beside, Candidate, INACTIVE, Standing, plan};
 
 use std::fmt;
 use std::str::FromStr;

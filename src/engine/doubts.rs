@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::agenda::Agenda;
 use super::closing;
 use super::shared::Shared;
+use super::words;
 use crate::domain::{DeploymentId, Event, EventKind, OnServer, Result, ServerPart, Service};
 use crate::store::deployments::{self, LeftOut};
 use crate::store::jobs::{Applicant, Job, JobLease};
@@ -84,9 +85,20 @@ async fn doubtful(engine: &Shared, one: &LeftOut) -> Result<Option<ServerPart>> 
         return Ok(None);
     }
     let parts = deployments::servers(store, one.deployment).await?;
-    let mut parts = parts.into_iter().filter(|part| part.position == one.position);
-    let is_open = |on: OnServer| matches!(on, OnServer::NotEnded(_)) || is_unknown(on);
-    Ok(parts.find(|part| part.on_server.is_some_and(is_open)))
+    let Some(part) = parts.into_iter().find(|part| part.position == one.position) else {
+        return Ok(None);
+    };
+    let is_open = match part.on_server {
+        Some(OnServer::NotEnded(_)) => true,
+        Some(on) if is_unknown(on) => true,
+        // It waits for another environment.
+        Some(_) if part.cause.contains(words::ELSEWHERE) => {
+            let found = deployments::unfinished_elsewhere(store, one.server, one.environment);
+            found.await?.is_none()
+        }
+        _ => false,
+    };
+    Ok(Some(part).filter(|_| is_open))
 }
 
 fn is_unknown(on: OnServer) -> bool {
@@ -104,12 +116,14 @@ async fn settle((engine, lease): (&Shared, JobLease), one: &LeftOut, part: &Serv
     if is_unknown(on) || queue::holders(store).await?.contains_key(&one.server) {
         return Ok(false);
     }
-    let was_silent = part.cause.starts_with(closing::SILENT);
-    if part.on_server == Some(on) && !was_silent {
+    let is_over = part.cause.starts_with(closing::SILENT) || part.cause.contains(words::ELSEWHERE);
+    if part.on_server == Some(on) && !is_over {
         return Ok(true);
     }
+    let elsewhere = deployments::unfinished_elsewhere(store, one.server, one.environment);
+    let may_serve = may_serve && elsewhere.await?.is_none();
     let change = engine.change_by_job(lease, &deployment).await?;
-    let cause = if was_silent { "" } else { part.cause.as_str() };
+    let cause = if is_over { "" } else { part.cause.as_str() };
     deployments::find_again(&change, one, on, cause).await?;
     let kind = match may_serve {
         true => {

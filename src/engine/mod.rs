@@ -18,13 +18,14 @@
 //! | the work on the servers, and single steps | `rollout`, `steps` |
 //! | one running deployment: its handle (its acts on the step journal are in `journal`), its waiting for people, its way back, its servers at the balancers | `run`, `journal`, `pause`, `undo`, `out_of_service` |
 //! | plans, findings, permission, endings, what all deployments share | `planning`, `found`, `permission`, `reach`, `ending`, `shared`, `lease`, `turn` |
-//! | output, words, times to try again, reasons to stop | `agenda`, `output`, `lines`, `live`, `log_limit`, `mask`, `patience`, `stop`, `stopwatch`, `words` |
+//! | output, words, times to try again, reasons to stop | `agenda`, `departures`, `output`, `lines`, `live`, `log_limit`, `mask`, `patience`, `stop`, `stopwatch`, `words` |
 //!
 //! Whatever a step does is written to the store before and after it (`journal`), so that a restart
 //! can tell the truth about what was interrupted. All output goes through `output`.
 
 mod agenda;
 mod closing;
+mod departures;
 mod doubts;
 mod ending;
 mod found;
@@ -64,7 +65,7 @@ use std::sync::Arc;
 
 use crate::confinement::Confinement;
 use crate::domain::{
-    Action, Actor, Deployment, DeploymentId, Environment, Error, Plan, Result, ServerId, Strategy,
+    Action, Actor, Deployment, DeploymentId, Environment, Error, Plan, Resource, Result, ServerId, Strategy,
 };
 use crate::store::deployments;
 use live::Hub;
@@ -183,6 +184,19 @@ impl Engine {
             Permission::Granted(_) => Ok(None),
             Permission::Refused(why) => Ok(Some(why)),
         }
+    }
+
+    /// Why the approval of a deployment does not count any more in its environment, `resource`; `None`: it does, or
+    /// there is none.
+    ///
+    /// # Errors
+    /// Of the store.
+    pub async fn approval_refusal(
+        &self,
+        deployment: &Deployment,
+        resource: &Resource,
+    ) -> Result<Option<String>> {
+        permission::approval_refusal(&self.0.parts, deployment, resource).await
     }
 
     /// In whose name a paused deployment would do `action` if `actor` answered its pause now.

@@ -167,7 +167,7 @@ async fn decide(
 
 /// Why the approval of `deployment` does not count any more. A window that closed since does not
 /// matter: the approval came in time.
-async fn approval_refusal(
+pub(super) async fn approval_refusal(
     parts: &EngineParts,
     deployment: &Deployment,
     resource: &Resource,

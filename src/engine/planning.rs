@@ -5,6 +5,7 @@
 //! check of the deployment, which then fails before anything is touched.
 
 mod answers;
+mod beside;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -206,7 +207,8 @@ pub async fn prospect(
             Asking::Preview => obstacles.push(dispute.message().to_owned()),
         }
     }
-    let mut plan = plan(strategy, &candidates)?;
+    let beside = beside::count(store, &states, &candidates).await?;
+    let mut plan = plan(strategy, &candidates, &beside)?;
     plan.notes.extend(obstacles.iter().map(refused));
     Ok(Prospect {
         plan,

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::departures::Departures;
 use super::live::Hub;
 use super::log_limit::LogLimits;
 use super::stop::{Stop, StopReason};
@@ -78,6 +79,8 @@ pub(super) struct Shared {
     pub turns: Arc<Semaphore>,
     /// The deployments that run in this process.
     pub running: Mutex<HashMap<DeploymentId, RunHandle>>,
+    /// What they are about to take out of service.
+    pub departures: Departures,
 }
 
 /// Stops or wakes a deployment that runs in this process.
@@ -97,6 +100,7 @@ impl Shared {
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             running: Mutex::default(),
+            departures: Departures::default(),
         }
     }
 

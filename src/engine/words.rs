@@ -12,6 +12,9 @@ pub(super) fn joined<'a>(sentences: impl IntoIterator<Item = &'a str>) -> String
         .join(" ")
 }
 
+/// Why a server with a whole release stays out of service all the same.
+pub(super) const ELSEWHERE: &str = "A deployment to another environment left an unfinished release on this server, so it stays out of service until that is mended.";
+
 /// `1 server`, `3 servers`.
 pub(super) fn servers(count: usize) -> String {
     match count {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use git2::{ErrorClass, ErrorCode, Oid, Repository, RepositoryInitOptions};
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::GitOptions;
 use super::budget::Budget;
 use super::error::{Error, Result};
+use super::mend::mend;
 use super::orders::Orders;
 use super::url::RemoteUrl;
 use crate::domain::{CommitId, Instant, KeyName, ProjectId};
@@ -49,6 +50,8 @@ pub(super) struct Inner {
     pub(super) orders: Orders,
     idle: Mutex<Vec<Repository>>,
     last_try: Mutex<LastTry>,
+    /// Whether what an earlier process left was cleared away.
+    mended: Once,
 }
 
 /// How the last fetch of this process went.
@@ -100,6 +103,7 @@ impl Mirrors {
                 orders: Orders::default(),
                 idle: Mutex::default(),
                 last_try: Mutex::default(),
+                mended: Once::new(),
             }),
         });
         mirror.inner.key.lock().clone_from(&url.key);
@@ -227,6 +231,7 @@ impl Inner {
     }
 
     pub(super) fn open(&self) -> Result<Repository> {
+        self.mended.call_once(|| mend(&self.path));
         match Repository::open_bare(&self.path) {
             Ok(repository) => Ok(repository),
             Err(error) if error.code() == ErrorCode::NotFound => Err(Error::NotFetched),

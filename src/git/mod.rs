@@ -37,6 +37,7 @@ mod https;
 mod lfs;
 mod link;
 mod local;
+mod mend;
 mod mirror;
 mod orders;
 mod pack;

@@ -11,8 +11,12 @@
 //! called as that of the project's shared paths, and then both must keep different paths in it.
 //!
 //! Paths are compared as they are written. Only the server knows where `~` is, so a path with `~` is
-//! compared only with other `~` paths of the same user. Links between directories are not seen.
+//! compared only with other `~` paths of the same user, until [`whereabouts`] has asked the server where they
+//! and the links on their way lead to.
 
+mod whereabouts;
+
+pub use self::whereabouts::whereabouts;
 use super::error::Error;
 use super::layout::Layout;
 use super::stored::Stored;

@@ -74,7 +74,7 @@ pub use deliver::Delivered;
 pub use delivery::{Delivery, DeliveryProgress};
 pub use digest::Digest;
 pub use error::{Error, Trouble};
-pub use ground::{Ground, Overlap};
+pub use ground::{Ground, Overlap, whereabouts};
 pub use inspection::{Inspection, TargetKind, inspect, missing_tools, survey};
 pub use layout::{Layout, ReleaseData, Stamp};
 pub use leftovers::{Leftovers, clear_leftovers, watch_word};

@@ -165,6 +165,7 @@ scripts! {
     LEFTOVERS ANSWER_LIMIT "leftovers.sh";
     TORN ANSWER_LIMIT "torn.sh";
     ONE_PLACE ANSWER_LIMIT "one_place.sh";
+    WHEREABOUTS LISTING_LIMIT "whereabouts.sh";
 }
 
 /// The records a script answered with.

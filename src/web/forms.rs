@@ -6,11 +6,12 @@
 //! [`FormData::text`] and complaints through `complaints`, as `templates/components/forms.html`
 //! shows them.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use chrono::NaiveDateTime;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::labels::label;
 use crate::domain::{Error, ErrorKind, FieldError, Instant, Result};
@@ -66,6 +67,15 @@ impl Complaints {
             .iter()
             .map(|one| (one.field.as_str(), label(&one.field), one.message.as_str()))
     }
+}
+
+/// The field that says what was stored when the form was opened.
+pub const VERSION: &str = "version";
+
+/// A digest of something that a form changes, as it is stored.
+pub fn version(thing: &impl fmt::Debug) -> String {
+    let digest = Sha256::digest(format!("{thing:?}"));
+    hex::encode(&digest[..12])
 }
 
 /// The fields of a form in the order of the page, with the complaints about them. A name may come
@@ -191,6 +201,30 @@ impl FormData {
             Err(error) => Err(error),
         };
         self.accept(outcome)
+    }
+
+    /// As [`Self::submit`], for a change of something whose [`version`] is `now`: a form that was opened before
+    /// somebody else changed it would undo that, and is shown again first.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn submit_over<C, T, F>(
+        &mut self,
+        now: &str,
+        read: impl FnOnce(&mut FormReader<'_>) -> Option<C>,
+        carry_out: impl FnOnce(C) -> F,
+    ) -> Result<Option<T>>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let is_stale = !["", now].contains(&self.text(VERSION));
+        self.set(VERSION, now);
+        if is_stale {
+            return self.accept(Err(Error::invalid(
+                "This was changed after you had opened the page, so nothing was saved. Below is what you typed; the audit log has the other change. Saving again replaces it.",
+            )));
+        }
+        self.submit(read, carry_out).await
     }
 
     /// The value of a command, or nothing when it had complaints about the input: then they are

@@ -299,32 +299,40 @@ async fn two_environments_never_write_to_the_same_directory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_directory_under_two_spellings_is_no_place_for_two_environments() {
-    let mut world = World::project().environment("beta").start().await;
-    world.repository.write("a", "1");
-    let commit = world.commit("First").await;
-    assert_eq!(world.deploy(&commit).await.state, DeploymentState::Succeeded);
-    let store = &world.store;
-    let project = projects::by_name(store, "shop").await.unwrap();
-    let dev = environments::by_name(store, project.id, "dev").await.unwrap();
-    let below_home = dev.target_path.as_str().strip_prefix("~/").unwrap();
-    let mut beta = environments::by_name(store, project.id, "beta").await.unwrap();
-    beta.target_path = world.home(1, below_home).to_str().unwrap().parse().unwrap();
-    let tx = crate::support::store::change(store).await;
-    environments::update(&tx, &beta).await.unwrap();
-    crate::support::store::bring_in(tx).await;
+    for spelling in ["absolute", "through a link", "absolute, and renamed"] {
+        let mut world = World::project().environment("beta").start().await;
+        world.repository.write("a", "1");
+        let commit = world.commit("First").await;
+        assert_eq!(world.deploy(&commit).await.state, DeploymentState::Succeeded);
+        let store = &world.store;
+        let project = projects::by_name(store, "shop").await.unwrap();
+        let mut dev = environments::by_name(store, project.id, "dev").await.unwrap();
+        let below_home = dev.target_path.as_str().strip_prefix("~/").unwrap();
+        let (parent, name) = below_home.rsplit_once('/').unwrap();
+        let mut path = world.home(1, below_home);
+        if spelling == "through a link" {
+            let link = world.home(1, "also");
+            std::os::unix::fs::symlink(world.home(1, parent), &link).unwrap();
+            path = link.join(name);
+        }
+        let mut beta = environments::by_name(store, project.id, "beta").await.unwrap();
+        beta.target_path = path.to_str().unwrap().parse().unwrap();
+        if spelling.contains("renamed") {
+            dev.name = "old".parse().unwrap();
+        }
+        let tx = crate::support::store::change(store).await;
+        environments::update(&tx, &beta).await.unwrap();
+        environments::update(&tx, &dev).await.unwrap();
+        crate::support::store::bring_in(tx).await;
 
-    let mut request = World::request(&commit);
-    request.environment = "beta".into();
-    let id = world.ask(request).await;
+        let mut request = World::request(&commit);
+        request.environment = "beta".into();
+        let id = world.ask(request).await;
 
-    assert_eq!(world.end(id).await.state, DeploymentState::Failed);
-    let steps = world.steps(id).await;
-    let inspect = steps.iter().find(|step| step.kind == StepKind::Inspect).unwrap();
-    assert!(
-        inspect
-            .detail
-            .contains("is the directory of shop/dev, whose path is written in another way"),
-        "{}",
-        inspect.detail
-    );
+        assert_eq!(world.end(id).await.state, DeploymentState::Failed, "{spelling}");
+        let steps = world.steps(id).await;
+        let inspect = steps.iter().find(|step| step.kind == StepKind::Inspect).unwrap();
+        let told = format!("is the directory of shop/{}, or lies in or around one", dev.name);
+        assert!(inspect.detail.contains(&told), "{spelling}: {}", inspect.detail);
+    }
 }

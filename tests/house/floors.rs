@@ -36,6 +36,7 @@ pub const ROOMS: &[Room] = &[
             ],
             &[
                 "agenda",
+                "departures",
                 "output",
                 "lines",
                 "live",

@@ -307,6 +307,7 @@ pub async fn delete(app: &App, permit: &Permit, id: EnvironmentId) -> Result<()>
     let environment = environments::by_id(&change, id).await?;
     let project = projects::by_id(&change, environment.project_id).await?;
     demand_project(permit, &project.name)?;
+    renames::demand_in_service(&change, |one| one.environment == id).await?;
     let told = told(&Inventory::load(&change).await?, &environment);
     environments::delete(&change, id).await?;
     let resource = format!("{}/{}", project.name, environment.name);

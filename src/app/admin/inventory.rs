@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::access::Permit;
 use crate::app::App;
-use crate::app::naming::{resource, resource_then};
+use crate::app::naming::resource;
+use crate::app::watch;
 use crate::domain::standing::Help;
 use crate::domain::{
     Action, Actor, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, HeldData, Project,
@@ -181,15 +182,17 @@ pub async fn running(app: &App, permit: &Permit) -> Result<InUse> {
     let holders = queue::holders(&app.store).await?;
     let at_work: HashSet<DeploymentId> = holders.values().copied().collect();
     let at_work = store::deployments::by_ids(&app.store, &at_work).await?;
-    let sees = |id: &DeploymentId| {
-        let place = at_work.get(id).map(resource_then);
-        place.is_some_and(|place| app.may(permit.actor(), Action::View, &place))
-    };
+    let mut seen = HashSet::new();
+    for (id, deployment) in &at_work {
+        if watch::may_be_seen(app, permit.actor(), deployment).await {
+            seen.insert(*id);
+        }
+    }
     Ok(InUse {
         releases: releases::all_current(&app.store).await?,
         holders: holders
             .into_iter()
-            .map(|(server, id)| (server, Some(id).filter(sees)))
+            .map(|(server, id)| (server, Some(id).filter(|id| seen.contains(id))))
             .collect(),
     })
 }

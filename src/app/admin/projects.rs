@@ -14,6 +14,7 @@ use crate::domain::{
     Result, SyncMethod,
 };
 use crate::git;
+use crate::store::deployments::LeftOut;
 use crate::store::{Change, environments, projects};
 
 /// How long a person waits for the list of branches; a fetch may take longer.
@@ -164,6 +165,8 @@ pub async fn delete(app: &App, permit: &Permit, id: ProjectId) -> Result<()> {
     let change = app.store.change(permit, app.now()).await?;
     let project = projects::by_id(&change, id).await?;
     demand_project(permit, &project.name)?;
+    let is_own = |one: &LeftOut| environments.iter().any(|own| own.id == one.environment);
+    renames::demand_in_service(&change, is_own).await?;
     projects::delete(&change, id).await?;
     change
         .commit(Event::new(EventKind::ProjectDeleted, told(&project)).about(resource(&project.name)))

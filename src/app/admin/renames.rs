@@ -3,8 +3,9 @@
 
 use crate::access::Permit;
 use crate::app::{App, locks};
-use crate::domain::{Action, Environment, Error, Name, Project, Resource, Result};
-use crate::store::environments;
+use crate::domain::{Action, Environment, Error, ErrorKind, Name, Project, Resource, Result};
+use crate::store::deployments::{self, LeftOut};
+use crate::store::{Change, environments};
 
 /// Refuses to rename an environment of `project` from `old` to `new` without the rights under both
 /// names, and while a deny line, a freeze or a lock protects the old one.
@@ -30,7 +31,9 @@ pub(super) async fn allow_project(app: &App, permit: &Permit, before: &Project, 
         return Ok(());
     }
     let whole = |name: &Name| Resource::Project(name.to_string());
-    demand_both(app, permit, Action::Configure, &whole(&before.name), &whole(new)).await?;
+    app.permit(permit.actor(), Action::Configure, &whole(&before.name))
+        .await?;
+    demand_as_renamed(app, permit, Action::Configure, &whole(new)).await?;
     if let Some(why) = app
         .access
         .protects_only(&whole(&before.name), &whole(new), app.now())
@@ -56,9 +59,21 @@ pub(super) async fn allow_deletion(
 ) -> Result<()> {
     for one in environments {
         let place = Resource::Environment(project.name.to_string(), one.name.to_string());
-        demand_both(app, permit, Action::Deploy, &place, &place).await?;
+        app.permit(permit.actor(), Action::Deploy, &place).await?;
     }
     locks::demand_none(&app.store, project, environments, app.now()).await
+}
+
+/// Refuses to delete what keeps a server out of service: nobody would know any more that it must stay out.
+pub(super) async fn demand_in_service(change: &Change, is_meant: impl Fn(&LeftOut) -> bool) -> Result<()> {
+    let left = deployments::left_out(change).await?;
+    match left.iter().find(|one| is_meant(one)) {
+        None => Ok(()),
+        Some(one) => Err(Error::conflict(format!(
+            "{} is out of service since deployment {}, and would stay so without anybody knowing why. Deploy again, or put it back by hand on its balancer's page, first.",
+            one.name, one.deployment
+        ))),
+    }
 }
 
 /// Refuses when the name that `change` sees is no longer the one that the rename was allowed for.
@@ -73,7 +88,8 @@ pub(super) fn demand_same(allowed: &Name, present: &Name) -> Result<()> {
 
 async fn allow(app: &App, permit: &Permit, old: &Resource, new: &Resource) -> Result<()> {
     for action in [Action::Configure, Action::Deploy] {
-        demand_both(app, permit, action, old, new).await?;
+        app.permit(permit.actor(), action, old).await?;
+        demand_as_renamed(app, permit, action, new).await?;
     }
     match app.access.protects_only(old, new, app.now()) {
         Some(why) => Err(Error::field("name", why)),
@@ -81,17 +97,16 @@ async fn allow(app: &App, permit: &Permit, old: &Resource, new: &Resource) -> Re
     }
 }
 
-async fn demand_both(
-    app: &App,
-    permit: &Permit,
-    action: Action,
-    old: &Resource,
-    new: &Resource,
-) -> Result<()> {
-    for place in [old, new] {
-        app.permit(permit.actor(), action, place).await?;
+/// Demands a right under a new name. Where nothing of that name may be known, the form still is.
+async fn demand_as_renamed(app: &App, permit: &Permit, action: Action, new: &Resource) -> Result<()> {
+    match app.permit(permit.actor(), action, new).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::field(
+            "name",
+            format!("You may not {action} {new}, which this would be then. Choose another name."),
+        )),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 fn about_name(error: Error) -> Error {

@@ -10,7 +10,7 @@ use super::jump_hosts::{self, JumpHosts, WithJumpHosts};
 use super::keys;
 use super::server_events::{added, resource, told};
 use super::values::{Address, RemoteUser, Within};
-use super::{demand_everything, demand_other_name};
+use super::{demand_everything, demand_other_name, renames};
 use crate::access::Permit;
 use crate::app::App;
 use crate::domain::log::HERE;
@@ -169,6 +169,7 @@ pub async fn delete(app: &App, permit: &Permit, id: ServerId) -> Result<Server> 
             server.name
         )));
     }
+    renames::demand_in_service(&change, |one| one.server == id).await?;
     let told = told(&servers::list(&change).await?, &server);
     servers::delete(&change, id).await?;
     change

@@ -192,6 +192,19 @@ async fn shared_by_token(
     Ok(None)
 }
 
+/// Why a deployment that waits would be refused when its time has come, as a sentence; `None`: as far as can be
+/// known now, it would not.
+pub(super) async fn refusal_then(app: &App, deployment: &Deployment) -> Result<Option<String>> {
+    let Some(at) = deployment.scheduled_at.filter(|at| *at > app.now()) else {
+        return app.engine.refusal(deployment).await;
+    };
+    // A lock may be over by then; what policy says of that time is known.
+    let (requester, action) = (deployment.requester(Author::ENGINE), deployment.kind.action());
+    let resource = resource_now(app, deployment).await?;
+    let asked = app.access.permit(&requester, action, &resource, at);
+    Ok(asked.err().map(|refusal| refusal.sentence()))
+}
+
 /// Why a deployment that awaits its approval would fail in its check once it is approved, as a sentence; `None`:
 /// as far as can be known now, it would not. What was requested is what may be approved: another plan, other
 /// settings or another place take another request.
@@ -201,16 +214,7 @@ pub(in crate::app) async fn in_vain(app: &App, deployment: &Deployment) -> Resul
             "Its project or environment was deleted meanwhile.".to_owned(),
         ));
     };
-    let refusal = match deployment.scheduled_at.filter(|at| *at > app.now()) {
-        None => app.engine.refusal(deployment).await?,
-        // A lock may be over by then; what policy says of that time is known.
-        Some(at) => {
-            let (requester, action) = (deployment.requester(Author::ENGINE), deployment.kind.action());
-            let resource = resource_now(app, deployment).await?;
-            let asked = app.access.permit(&requester, action, &resource, at);
-            asked.err().map(|refusal| refusal.sentence())
-        }
-    };
+    let refusal = refusal_then(app, deployment).await?;
     if refusal.is_some() {
         return Ok(refusal);
     }

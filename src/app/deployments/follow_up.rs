@@ -11,9 +11,9 @@ use crate::app::naming::{place_of, resource_now};
 use crate::app::{App, locks};
 use crate::domain::{
     Action, Actor, Approval, Deployment, DeploymentId, DeploymentState, Environment, Error, ErrorKind, Kind,
-    Project, Resource, Result, Target, if_found,
+    Project, Resource, Result, Target,
 };
-use crate::store::{deployments, environments, locks as store_locks, releases, users};
+use crate::store::{deployments, environments, locks as store_locks, releases, sealing};
 
 /// The deployment that a request follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,8 +227,8 @@ async fn continuation(
 }
 
 /// The approval of the earlier deployment, while it counts: the rest was part of what was approved. Nobody
-/// can use their own approval, and the approval of a deleted or disabled account no longer counts, nor one for
-/// servers that are reached elsewhere by now.
+/// can use their own approval, and the approval of somebody who could not give it any more no longer counts, nor
+/// one for other settings or for servers that are reached elsewhere by now.
 async fn still_approved(app: &App, actor: &Actor, origin: &Origin) -> Result<Option<Approval>> {
     let deployment = &origin.deployment;
     let Some(approval) = deployment.approval.clone() else {
@@ -241,11 +241,11 @@ async fn still_approved(app: &App, actor: &Actor, origin: &Origin) -> Result<Opt
     if behind.iter().any(|one| actor.is_by(one)) || app.now() >= approval.expires_at {
         return Ok(None);
     }
-    for account in behind {
-        let approver = if_found(users::by_name(&app.store, account).await)?;
-        if approver.is_none_or(|user| user.disabled) {
-            return Ok(None);
-        }
+    let lapsed = app.engine.approval_refusal(deployment, &origin.resource);
+    let terms = origin.environment.terms(&origin.project);
+    let is_same = approval.terms.is_empty() || sealing::is_digest(&app.store, &approval.terms, &terms);
+    if lapsed.await?.is_some() || !is_same {
+        return Ok(None);
     }
     let moved = app
         .engine

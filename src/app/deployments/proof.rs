@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use crate::app::App;
 use crate::domain::{CommitId, Environment, Error, Project, Result, Server, Target};
 use crate::git;
+use crate::store::deployments::NewPart;
 use crate::store::{clusters, deployments, environments, releases, servers};
 
 /// Checks that a commit is on the environment's branch and needs nothing that is not fetched, and that
@@ -108,15 +109,49 @@ async fn is_way_back(
     Ok(found.await?.contains(commit))
 }
 
-/// Refuses a rollback to a commit that the target never had.
+/// Whether `commit` came after everything that `servers` run. What the mirror does not know did not.
+async fn leads_forward(
+    app: &App,
+    (project, environment): (&Project, &Environment),
+    commit: &CommitId,
+    servers: &[NewPart],
+) -> Result<bool> {
+    let is_meant = |id| {
+        servers
+            .iter()
+            .any(|part| Some(part.server_id) == id && !part.is_skipped())
+    };
+    let mut running = releases::current(&app.store, environment.id).await?;
+    running.retain(|one| is_meant(one.server_id));
+    let running: HashSet<CommitId> = running.into_iter().map(|one| one.commit).collect();
+    let mirror = app.mirror(project)?;
+    for one in &running {
+        if !matches!(mirror.ahead_behind(one, commit).await, Ok((0, 1..))) {
+            return Ok(false);
+        }
+    }
+    Ok(!running.is_empty())
+}
+
+/// Refuses a rollback to a commit that the target never had, and one to a commit newer than all that `servers`
+/// run: whoever may only roll back brings nothing newer.
 pub(super) async fn check_way_back(
     app: &App,
-    environment: &Environment,
+    (project, environment): (&Project, &Environment),
     commit: &CommitId,
-    target: &Target,
+    (target, servers): (&Target, &[NewPart]),
 ) -> Result<()> {
     if is_way_back(app, environment, commit, target).await? {
-        return Ok(());
+        return match leads_forward(app, (project, environment), commit, servers).await? {
+            false => Ok(()),
+            true => Err(Error::field(
+                "commit",
+                format!(
+                    "Commit {} is newer than what runs there, so going to it is no rollback. Deploy it instead.",
+                    commit.short()
+                ),
+            )),
+        };
     }
     let message = format!(
         "Commit {} was never deployed to {} successfully, so it cannot be rolled back to. Deploy it instead.",

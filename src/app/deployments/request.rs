@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::json;
 
-use super::approval;
+use super::approval::{self, refusal_then};
 use super::deploy_request::{DeployRequest, Requested};
 use super::proof::{check_commit, check_way_back};
 use super::rights::{self, Rights};
@@ -111,7 +111,8 @@ async fn check(
     let mirror = commits::ready(app, &project).await?;
     let commit = mirror.resolve(wanted.commit.trim()).await.map_err(about_commit)?;
     if wanted.kind == Kind::Rollback {
-        check_way_back(app, &environment, &commit.id, &target).await?;
+        let (place, meant) = ((&project, &environment), (&target, servers.as_slice()));
+        check_way_back(app, place, &commit.id, meant).await?;
     } else {
         check_commit(app, &project, &environment, &commit.id).await?;
     }
@@ -135,6 +136,7 @@ async fn check(
 }
 
 async fn store(app: &App, rights: Rights, wanted: DeployRequest, checked: Checked) -> Result<Requested> {
+    let dead = dead_twins(app, &wanted, &checked).await?;
     let now = app.now();
     let mut change = app.store.change(&rights.permit, now).await?;
     // This comes before all rules: a form sent twice gets the same answer, even if a lock was made
@@ -149,7 +151,7 @@ async fn store(app: &App, rights: Rights, wanted: DeployRequest, checked: Checke
     if let Some(lock) = rights.stopped_by(&stopping) {
         return Err(Error::conflict(lock.sentence("this")));
     }
-    if let Some(twin) = twin(&change, &wanted, &checked).await? {
+    if let Some(twin) = twin(&change, &wanted, &checked, &dead).await? {
         return Ok(Requested::Known(twin));
     }
     let new = new_deployment(&change, &rights, wanted, checked, now).await?;
@@ -164,18 +166,39 @@ async fn store(app: &App, rights: Rights, wanted: DeployRequest, checked: Checke
     Ok(Requested::New(deployment.id))
 }
 
-/// A waiting deployment that would do the same in the same way.
-async fn twin(on: &impl Reader, wanted: &DeployRequest, checked: &Checked) -> Result<Option<DeploymentId>> {
-    let alike = |other: &&Deployment| {
-        other.state.is_waiting()
-            && other.environment_id == Some(checked.environment.id)
-            && other.target.is_same(&checked.target)
-            && other.commit == checked.commit.id
-            && other.scheduled_at == wanted.at
-            && other.strategy == wanted.strategy
-            && other.lock_override.is_some() == wanted.lock_override.is_some()
-            && (other.kind == Kind::Rollback) == (wanted.kind == Kind::Rollback)
-    };
+/// Waiting deployments that would do the same and cannot begin any more, as things stand: their requester or
+/// approver may not do it now.
+async fn dead_twins(app: &App, wanted: &DeployRequest, checked: &Checked) -> Result<HashSet<DeploymentId>> {
+    let mut dead = HashSet::new();
+    let waiting = deployments::active(&app.store).await?;
+    for other in waiting.iter().filter(|other| is_alike(other, wanted, checked)) {
+        if refusal_then(app, other).await?.is_some() {
+            dead.insert(other.id);
+        }
+    }
+    Ok(dead)
+}
+
+/// Whether a waiting deployment would do the same in the same way, if to the same servers.
+fn is_alike(other: &Deployment, wanted: &DeployRequest, checked: &Checked) -> bool {
+    other.state.is_waiting()
+        && other.environment_id == Some(checked.environment.id)
+        && other.target.is_same(&checked.target)
+        && other.commit == checked.commit.id
+        && other.scheduled_at == wanted.at
+        && other.strategy == wanted.strategy
+        && other.lock_override.is_some() == wanted.lock_override.is_some()
+        && (other.kind == Kind::Rollback) == (wanted.kind == Kind::Rollback)
+}
+
+/// A waiting deployment that would do the same in the same way, and is not among the `dead`.
+async fn twin(
+    on: &impl Reader,
+    wanted: &DeployRequest,
+    checked: &Checked,
+    dead: &HashSet<DeploymentId>,
+) -> Result<Option<DeploymentId>> {
+    let alike = |other: &&Deployment| is_alike(other, wanted, checked) && !dead.contains(&other.id);
     for other in deployments::active(on).await?.iter().filter(alike) {
         let parts = deployments::servers(on, other.id).await?;
         let to_do = parts.iter().filter(|part| part.state == ServerState::Waiting);

@@ -27,7 +27,7 @@ impl<'a> InService<'a> {
     /// The pool that would have too few in service while `going` are out, with those in service now.
     pub fn too_few(&self, going: &HashSet<ServerId>) -> Option<(&'a BackendPool, &HashSet<ServerId>)> {
         let mut pools = self.pools.iter().zip(&self.up);
-        pools.find(|(pool, up)| !pool.allows(up, going))
+        pools.find(|(pool, up)| !pool.allows(up, pool.beside, going))
     }
 
     fn fits<'p>(&self, going: impl IntoIterator<Item = &'p Planned>) -> bool {
@@ -83,7 +83,7 @@ fn return_order(one: &Planned, pools: &[BackendPool]) -> u8 {
 /// Notes backends with a single server: no other serves while it is deployed to.
 fn note_lonely(meant: &[Planned], pools: &[BackendPool], notes: &mut Vec<String>) {
     for pool in pools {
-        if let ([only], []) = (pool.serving.as_slice(), pool.returning.as_slice())
+        if let ([only], [], 0) = (pool.serving.as_slice(), pool.returning.as_slice(), pool.beside)
             && let Some(one) = meant.iter().find(|one| one.server == *only)
         {
             notes.push(format!(

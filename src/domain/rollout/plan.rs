@@ -138,7 +138,10 @@ pub struct BackendPool {
     /// Servers that are out or down, and go into service with the release.
     #[serde(default)]
     pub returning: Vec<ServerId>,
-    /// How many servers the backend has, in service or not.
+    /// How many other servers, which are not of this environment, were in service when the plan was made.
+    #[serde(default)]
+    pub beside: usize,
+    /// How many servers the backend has: of this environment, in service or not, and of others in service.
     #[serde(default)]
     pub size: usize,
     /// At least so many stay in service at every moment.
@@ -146,10 +149,10 @@ pub struct BackendPool {
 }
 
 impl BackendPool {
-    /// Whether so many stay in service when `going` leave, out of those that are `up` now. Servers that
-    /// are not up take nobody out of service, so they may always go.
-    pub fn allows(&self, up: &HashSet<ServerId>, going: &HashSet<ServerId>) -> bool {
-        up.is_disjoint(going) || up.difference(going).count() >= self.keep
+    /// Whether so many stay in service when `going` leave, out of those that are `up` now and the `beside` others.
+    /// Servers that are not up take nobody out of service, so they may always go.
+    pub fn allows(&self, up: &HashSet<ServerId>, beside: usize, going: &HashSet<ServerId>) -> bool {
+        up.is_disjoint(going) || up.difference(going).count() + beside >= self.keep
     }
 
     /// The servers of the backend that the rollout counts.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::Strategy;
 use super::batches::{self, InService};
 use super::plan::{BackendPool, Batch, LeftAlone, Plan, Planned, Restore, Slot};
-use crate::domain::{Error, Result, ServerId};
+use crate::domain::{BalancerId, Error, Result, ServerId};
 
 /// Why a server is left alone.
 pub const INACTIVE: &str = "Inactive, so it is left alone.";
@@ -82,13 +82,16 @@ impl Candidate {
     }
 }
 
+/// How many servers of no candidate are in service in each backend of a balancer.
+pub type Beside = BTreeMap<(BalancerId, String), usize>;
+
 /// Makes the plan. Servers that are out of service or down go first: they take nobody out,
 /// and count again afterwards.
 ///
 /// # Errors
 /// A conflict, in a sentence, when no server is meant and active, or when the strategy cannot keep as
 /// many in service as it has to.
-pub fn plan(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
+pub fn plan(strategy: Strategy, candidates: &[Candidate], beside: &Beside) -> Result<Plan> {
     let mut meant: Vec<Candidate> = Vec::new();
     let mut left_alone = Vec::new();
     for candidate in candidates.iter().filter(|one| one.meant) {
@@ -114,7 +117,7 @@ pub fn plan(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
     }
     let mut notes = Vec::new();
     note_standings(&meant, &mut notes);
-    let pools = pools(strategy, candidates, &meant);
+    let pools = pools(strategy, candidates, &meant, beside);
     let servers: Vec<Planned> = meant.iter().map(Candidate::planned).collect();
     let batches = batches::of(strategy, &servers, &pools, &mut notes);
     demand_kept(&batches, &pools)?;
@@ -167,7 +170,12 @@ fn note_standings(meant: &[Candidate], notes: &mut Vec<String>) {
 }
 
 /// Every backend that a candidate is in. An inactive server counts only while it is in service.
-fn pools(strategy: Strategy, candidates: &[Candidate], meant: &[Candidate]) -> Vec<BackendPool> {
+fn pools(
+    strategy: Strategy,
+    candidates: &[Candidate],
+    meant: &[Candidate],
+    others: &Beside,
+) -> Vec<BackendPool> {
     let mut pools: BTreeMap<(i64, String), (BackendPool, HashSet<ServerId>)> = BTreeMap::new();
     for one in candidates {
         let is_meant = meant.iter().any(|other| other.server == one.server);
@@ -186,9 +194,14 @@ fn pools(strategy: Strategy, candidates: &[Candidate], meant: &[Candidate]) -> V
     }
     let mut pools: Vec<BackendPool> = pools
         .into_values()
-        .map(|(pool, members)| BackendPool {
-            size: members.len(),
-            ..pool
+        .map(|(pool, members)| {
+            let beside = others.get(&(pool.balancer, pool.backend.clone()));
+            let beside = beside.copied().unwrap_or_default();
+            BackendPool {
+                beside,
+                size: members.len() + beside,
+                ..pool
+            }
         })
         .collect();
     for pool in &mut pools {
@@ -204,6 +217,7 @@ fn empty_pool(slot: &Slot) -> BackendPool {
         backend: slot.backend.clone(),
         serving: Vec::new(),
         returning: Vec::new(),
+        beside: 0,
         size: 0,
         keep: 0,
     }
@@ -212,7 +226,7 @@ fn empty_pool(slot: &Slot) -> BackendPool {
 /// How many of a pool have to stay in service: the strategy's share of the whole backend. What the
 /// strategy does not demand itself gives way where it would let no server go.
 fn keep(strategy: Strategy, pool: &BackendPool) -> usize {
-    let spare = pool.members().count().saturating_sub(1);
+    let spare = (pool.members().count() + pool.beside).saturating_sub(1);
     let least = spare.min(1);
     match strategy {
         Strategy::Rolling { keep: Some(keep), .. } | Strategy::Canary { keep: Some(keep), .. } => {
@@ -230,7 +244,7 @@ fn demand_kept(batches: &[Batch], pools: &[BackendPool]) -> Result<()> {
         let own = batch.servers.iter().map(|one| one.server);
         let going = own.chain(batch.take_out.iter().copied()).collect();
         if let Some((pool, up)) = service.too_few(&going) {
-            return Err(too_few(pool, up.len()));
+            return Err(too_few(pool, up.len() + pool.beside));
         }
         service.pass(batch);
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::{Just, Strategy as Values, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
-use crate::domain::{BalancerId, ServerId};
+use crate::domain::{BalancerId, Result, ServerId};
 
 /// `n` servers of a cluster, behind a backend of balancer 1, all in service.
 fn cluster(name: &str, backend: Option<&str>, first: i64, n: i64) -> Vec<Candidate> {
@@ -59,6 +59,11 @@ const ROLLING: Strategy = Strategy::Rolling {
     batch: Share::Count(1),
     keep: None,
 };
+
+/// The plan where no other environment has servers in the same backends.
+fn plan(strategy: Strategy, candidates: &[Candidate]) -> Result<Plan> {
+    super::plan(strategy, candidates, &Beside::new())
+}
 
 #[test]
 fn cluster_by_cluster_takes_out_whatever_is_old_from_the_second_cluster_on() {

@@ -96,7 +96,7 @@ async fn visit(
         Reply::Seen(_) => None,
     };
     let is_silent = silent.is_some();
-    let placed = service::place(engine, lease, history.plan.as_ref(), server, (on, is_silent), end).await;
+    let placed = service::place(engine, lease, history, server, (on, is_silent), end).await;
     let cause = words::joined([silent.as_deref().unwrap_or_default(), &failed, &placed.trouble]);
     let remains = match silent {
         // What was never begun left nothing.

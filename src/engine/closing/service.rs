@@ -10,14 +10,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::history::ServerHistory;
+use super::history::{History, ServerHistory};
 use crate::balancer;
 use crate::domain::deployment::Service;
 use crate::domain::endpoints::AtEndpoint;
 use crate::domain::rollout::{Planned, Slot};
-use crate::domain::{BalancerId, Error, OnServer, Plan, Result};
+use crate::domain::{BalancerId, EnvironmentId, Error, OnServer, Plan, Result};
 use crate::engine::out_of_service::{Admission, OutOfService, not_at_once, wait_for};
 use crate::engine::shared::Shared;
+use crate::engine::words;
 use crate::store::{Lease, deployments};
 
 /// The least time to wait for a server that was put back, however late it is.
@@ -46,6 +47,8 @@ struct Standing<'a> {
     lease: Lease,
     server: &'a ServerHistory<'a>,
     planned: &'a Planned,
+    /// `None` once it is deleted.
+    environment: Option<EnvironmentId>,
     /// When to give up on balancers that are away.
     end: Instant,
 }
@@ -55,13 +58,13 @@ struct Standing<'a> {
 pub(super) async fn place(
     engine: &Shared,
     lease: Lease,
-    plan: Option<&Plan>,
+    history: &History,
     server: &ServerHistory<'_>,
     (on, silent): (OnServer, bool),
     end: Instant,
 ) -> Placed {
     let may_serve = server.may_serve(on);
-    let mut all = plan.into_iter().flat_map(Plan::servers);
+    let mut all = history.plan.iter().flat_map(Plan::servers);
     let Some(planned) = all.find(|planned| Some(planned.server) == server.part.server_id) else {
         return Placed::well(None);
     };
@@ -73,13 +76,22 @@ pub(super) async fn place(
         lease,
         server,
         planned,
+        environment: history.deployment.environment_id,
         end,
     };
+    let elsewhere = may_serve && standing.is_held_elsewhere().await;
     // If it was left out before, the release that it ran then was not complete either.
-    let result = match may_serve && !(on.is_old() && planned.left_out) {
+    let result = match may_serve && !elsewhere && !(on.is_old() && planned.left_out) {
         true => standing.put_back(on).await,
         false => standing.keep_out().await,
     };
+    let result = result.map(|placed| match elsewhere {
+        true => Placed {
+            trouble: words::ELSEWHERE.to_owned(),
+            ..placed
+        },
+        false => placed,
+    });
     result.unwrap_or_else(|error| Placed {
         service: None,
         trouble: error.to_string(),
@@ -87,6 +99,16 @@ pub(super) async fn place(
 }
 
 impl Standing<'_> {
+    /// Whether another environment has an unfinished release on the server, which would be served as well.
+    async fn is_held_elsewhere(&self) -> bool {
+        let Some(environment) = self.environment else {
+            return false;
+        };
+        let store = &self.engine.parts.store;
+        let found = deployments::unfinished_elsewhere(store, self.planned.server, environment);
+        found.await.is_ok_and(|found| found.is_some())
+    }
+
     async fn keep_out(&self) -> Result<Placed> {
         let service = self.open().await?;
         self.note(Service::TakingOut, &service).await?;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::ahead::Ahead;
 use super::state::{Fate, Rollout, ServerRollout};
 use super::{by_hand, server};
-use crate::domain::rollout::Restore;
+use crate::domain::rollout::{Restore, Slot};
 use crate::domain::{ServerId, StepKind, Strategy};
 use crate::engine::ending::{Failure, StepResult};
 use crate::engine::output::StepName;
@@ -82,17 +82,31 @@ async fn wait_full(rollout: &Rollout<'_>) -> StepResult<()> {
     Ok(())
 }
 
-/// Waits until enough servers are in service for `going` to go out; gives up after a limit.
+/// Waits until enough servers are in service for `going` to go out, also beside what other deployments are about
+/// to take out; gives up after a limit.
 async fn enough_stay(rollout: &Rollout<'_>, going: &HashSet<ServerId>) -> StepResult<()> {
-    let begun = Instant::now();
+    let (begun, run, rotation) = (Instant::now(), rollout.run, rollout.rotation);
+    let slots = || {
+        let own = rollout.servers().filter(|server| going.contains(&server.id()));
+        own.flat_map(ServerRollout::slots).collect()
+    };
     loop {
-        let up_now = rollout.rotation.up_now(rollout.plan).await?;
-        let mut pools = rollout.plan.pools.iter().zip(&up_now);
-        let Some((pool, up)) = pools.find(|(pool, up)| !pool.allows(up, going)) else {
+        let (sight, mut short) = (rotation.look().await?, None);
+        let enough = |leaving: &[Slot]| {
+            short = rollout.plan.pools.iter().find_map(|pool| {
+                let (up, beside) = rotation.up_in(pool, &sight, leaving);
+                (!pool.allows(&up, beside, going)).then_some((pool, up, beside))
+            });
+            short.is_none()
+        };
+        if run.engine.departures.leave(run.deployment.id, slots(), enough) {
+            return Ok(());
+        }
+        let Some((pool, up, beside)) = short else {
             return Ok(());
         };
-        let (serving, leaving) = (up.len(), up.intersection(going).count());
-        if begun.elapsed() >= rollout.rotation.up_limit() {
+        let (serving, leaving) = (up.len() + beside, up.intersection(going).count());
+        if begun.elapsed() >= rotation.up_limit() {
             return Err(Failure::new(format!(
                 "{} of balancer {} has {serving} of {} in service; with {leaving} more out, fewer than {} would stay.",
                 pool.backend, pool.balancer_name, pool.size, pool.keep,

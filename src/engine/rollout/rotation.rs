@@ -5,6 +5,8 @@
 //! Before every act the intent is stored, which also proves that the deployment is still ours; after it
 //! the outcome is stored.
 
+mod sight;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -14,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::balancer::{self, BackendSlot, BalancerClient};
 use crate::domain::deployment::Service;
-use crate::domain::rollout::{BackendPool, EndpointPlace, Slot};
-use crate::domain::{BalancerId, Plan, ServerId, StepKind};
+use crate::domain::rollout::{EndpointPlace, Slot};
+use crate::domain::{BalancerId, ServerId, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::journal::Note;
 use crate::engine::out_of_service::{
@@ -312,29 +314,6 @@ impl Rotation {
             late.extend(growth.map(|growth| (balancer.name(), growth)));
         }
         Ok(late)
-    }
-
-    /// The servers of each pool of the plan that are in service now.
-    pub async fn up_now(&self, plan: &Plan) -> StepResult<Vec<HashSet<ServerId>>> {
-        let balancers = self.service.balancers();
-        let asked = balancers
-            .iter()
-            .map(async |(id, balancer)| (*id, balancer.state().await));
-        let mut states = HashMap::new();
-        for (id, state) in join_all(asked).await {
-            states.insert(id, state?);
-        }
-        let up_in = |pool: &BackendPool| {
-            let state = states.get(&pool.balancer);
-            let is_up = |server: &ServerId| {
-                let mut places = self.places.get(server).into_iter().flatten();
-                let here = places.find(|slot| slot.balancer == pool.balancer && slot.backend == pool.backend);
-                let now = here.and_then(|slot| state?.of(&slot.into()));
-                now.is_some_and(|now| now.up && !now.is_idle)
-            };
-            pool.members().filter(is_up).collect()
-        };
-        Ok(plan.pools.iter().map(up_in).collect())
     }
 
     /// Until `done`, takes out again whatever a restarted balancer has brought back in.

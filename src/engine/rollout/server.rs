@@ -20,6 +20,7 @@ use crate::engine::steps::remote_script::WorkingDir;
 use crate::engine::steps::{health, in_use, reuse, script, transfer};
 use crate::engine::stop::StopReason;
 use crate::engine::words;
+use crate::store::deployments;
 
 /// The pause before a server that did not answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -60,6 +61,20 @@ pub(super) async fn bring_back(rollout: &Rollout<'_>, server: &ServerRollout<'_>
             .await;
         return server.set_fate(Fate::Deployed);
     }
+    if is_held_elsewhere(rollout, server).await {
+        let _ = run
+            .nothing(StepKind::Restore, server.member, words::ELSEWHERE)
+            .await;
+        let notes = [
+            Note::State(ServerState::Succeeded),
+            Note::OnServer(OnServer::New, words::ELSEWHERE),
+            Note::Service(Service::Out),
+        ];
+        if let Err(error) = run.note(server.member, &notes).await {
+            return give_up(rollout, server, &error.into()).await;
+        }
+        return server.set_fate(Fate::Deployed);
+    }
     let done = [
         Note::State(ServerState::Succeeded),
         Note::OnServer(OnServer::New, ""),
@@ -69,9 +84,20 @@ pub(super) async fn bring_back(rollout: &Rollout<'_>, server: &ServerRollout<'_>
         .put_back(run, server.member, &slots, IfDown::TakeOut, &done)
         .await
     {
-        Ok(()) => server.set_fate(Fate::Deployed),
+        Ok(()) => {
+            run.engine.departures.back(run.deployment.id, &slots);
+            server.set_fate(Fate::Deployed);
+        }
         Err(failure) => give_up(rollout, server, &failure).await,
     }
+}
+
+/// Whether another environment has an unfinished release on the server, which would be served as well. What is
+/// not known keeps nobody out.
+async fn is_held_elsewhere(rollout: &Rollout<'_>, server: &ServerRollout<'_>) -> bool {
+    let run = rollout.run;
+    let found = deployments::unfinished_elsewhere(&run.parts().store, server.id(), run.environment.id);
+    found.await.is_ok_and(|found| found.is_some())
 }
 
 async fn pipeline(rollout: &Rollout<'_>, ahead: &Ahead, server: &ServerRollout<'_>) -> StepResult<()> {
@@ -207,13 +233,18 @@ pub(super) async fn put_back_whole(rollout: &Rollout<'_>, server: &ServerRollout
     if slots.is_empty() || !rotation.was_taken(server.id()) {
         return String::new();
     }
+    let elsewhere = is_held_elsewhere(rollout, server).await;
     // An earlier deployment left it out, because what it ran before is not complete.
-    if server.planned.left_out {
+    if server.planned.left_out || elsewhere {
         let out = [Note::Service(Service::Out)];
         if let Err(error) = rollout.run.note(server.member, &out).await {
             tracing::warn!(server = server.name(), "{error}");
         }
-        return String::new();
+        return if elsewhere {
+            words::ELSEWHERE.to_owned()
+        } else {
+            String::new()
+        };
     }
     let back = rotation.put_back(rollout.run, server.member, &slots, IfDown::Leave, &[]);
     back.await

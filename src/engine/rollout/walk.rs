@@ -81,8 +81,13 @@ async fn one(
         }
     }
     while !todo.is_empty() {
-        batch::make_room(rollout, number, &todo).await?;
-        batch::work(rollout, ahead, &todo).await;
+        let made = batch::make_room(rollout, number, &todo).await;
+        if made.is_ok() {
+            batch::work(rollout, ahead, &todo).await;
+        }
+        let run = rollout.run;
+        run.engine.departures.forget(run.deployment.id);
+        made?;
         match failure::next(rollout, &todo).await? {
             AfterRound::GoOn(rest) => todo = rest,
             AfterRound::Halt(halt) => return Ok(Some(halt)),

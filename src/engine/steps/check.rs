@@ -2,18 +2,15 @@
 //! each server reachability, host key, tools and room for the tree.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 
+use super::neighbours::{self, Neighbour};
 use super::{health, one_place, reuse, room, transfer};
 use crate::domain::deployment::ServerState;
-use crate::domain::{
-    Environment, Event, EventKind, Kind, OnServer, Outcome, Plan, Server, ServerId, StepKind, if_found,
-    short_hash,
-};
+use crate::domain::{Event, EventKind, Kind, OnServer, Outcome, Plan, ServerId, StepKind, short_hash};
 use crate::engine::ending::{Done, Failure, StepResult};
 use crate::engine::found::{Checked, Reached};
 use crate::engine::journal::{Active, Note};
@@ -24,8 +21,8 @@ use crate::engine::reach;
 use crate::engine::run::{Run, TargetServer};
 use crate::engine::shared::EngineParts;
 use crate::engine::words;
-use crate::store::{clusters, deployments, environments, projects, sealing};
-use crate::sync::{self, Ground, Inspection, Layout};
+use crate::store::{deployments, sealing};
+use crate::sync::{self, Inspection, Layout};
 
 /// Checks permission again, makes the plan, and looks at all servers at the same time. Any failure ends
 /// the deployment here, where nothing has changed yet.
@@ -121,12 +118,15 @@ fn batches(plan: &Plan) -> String {
 }
 
 async fn look_at_all(run: &Run, log: &mut StepLog) -> StepResult<HashMap<ServerId, Arc<Reached>>> {
-    let mut taken = taken_places(run).await?;
+    let neighbours = neighbours::all(run).await?;
+    let mut taken = neighbours::taken_places(run, &neighbours)?;
     taken.extend(twins(run).await);
     // Boxed, as the compiler cannot see that the bare futures may move between threads.
     let mut looks: Vec<BoxFuture<'_, (&TargetServer, StepResult<Reached>)>> = Vec::new();
     for member in &run.members {
-        looks.push(Box::pin(look(run, member, taken.get(&member.server.id))));
+        let id = &member.server.id;
+        let others = neighbours.get(id).map_or(&[][..], Vec::as_slice);
+        looks.push(Box::pin(look(run, member, (taken.get(id), others))));
     }
     let parallel = run.parallel();
     let looked: Vec<(&TargetServer, StepResult<Reached>)> =
@@ -173,50 +173,13 @@ async fn refused(run: &Run, why: &str) -> StepResult<Failure> {
     Ok(Failure::new(format!("{sentence} No server was touched.")))
 }
 
-/// The servers where another environment changes the same directories, with a complaint for each. The
-/// two would delete each other's files, so the second one is refused.
-async fn taken_places(run: &Run) -> StepResult<HashMap<ServerId, String>> {
-    let (store, mine) = (&run.parts().store, &run.environment);
-    let ground = Ground::of(&run.project, mine)?;
-    let projects = projects::list(store).await?;
-    let mut taken = HashMap::new();
-    for other in environments::all(store).await? {
-        let Some(project) = projects.iter().find(|one| one.id == other.project_id) else {
-            continue;
-        };
-        // An environment with invalid options is deployed nowhere.
-        let theirs = Ground::of(project, &other).ok().filter(|_| other.id != mine.id);
-        let Some(overlap) = theirs.and_then(|theirs| ground.overlap(&theirs)) else {
-            continue;
-        };
-        for id in &other.clusters {
-            for member in clusters::by_id(store, *id).await?.members {
-                // The deployment's readers may not know other projects.
-                let complaint = match other.project_id == mine.project_id {
-                    true => format!("{}/{} on it {}", project.name, other.name, overlap.sentence()),
-                    false => {
-                        tracing::warn!(
-                            server = %member.server, "{}/{} {}", project.name, other.name, overlap.sentence()
-                        );
-                        "another project on it goes to the same path, into it or around it; the two would \
-                         overwrite each other. Give each a target path of its own."
-                            .to_owned()
-                    }
-                };
-                taken.insert(member.server, complaint);
-            }
-        }
-    }
-    Ok(taken)
-}
-
 /// Servers of the deployment that are one machine under two names, with a complaint for each: the same
 /// files would be changed twice at the same time.
 async fn twins(run: &Run) -> HashMap<ServerId, String> {
     let mut twins = HashMap::new();
     for (number, one) in run.members.iter().enumerate() {
         for other in run.members.iter().skip(number + 1) {
-            if !is_one_machine(&one.server, &other.server).await {
+            if !neighbours::is_one_machine(&one.server, &other.server).await {
                 continue;
             }
             for (own, twin) in [(one, other), (other, one)] {
@@ -231,35 +194,12 @@ async fn twins(run: &Run) -> HashMap<ServerId, String> {
     twins
 }
 
-/// Whether two servers are the same sshd. Names are resolved only where the host keys are equal: machines
-/// made from one image may share a key, but one machine never has two keys on a port.
-async fn is_one_machine(one: &Server, other: &Server) -> bool {
-    if one.shares_address(other) {
-        return true;
-    }
-    let same_key = match (&one.host_key, &other.host_key) {
-        (Some(mine), Some(theirs)) => mine.openssh == theirs.openssh,
-        _ => false,
-    };
-    if one.port != other.port || !same_key {
-        return false;
-    }
-    let addresses = async |server: &Server| -> Vec<IpAddr> {
-        match tokio::net::lookup_host((server.address.as_str(), server.port)).await {
-            Ok(found) => found.map(|address| address.ip().to_canonical()).collect(),
-            Err(_) => Vec::new(),
-        }
-    };
-    let (mine, theirs) = (addresses(one).await, addresses(other).await);
-    mine.iter().any(|address| theirs.contains(address))
-}
-
 async fn look<'a>(
     run: &Run,
     member: &'a TargetServer,
-    taken: Option<&String>,
+    place: (Option<&String>, &[Arc<Neighbour>]),
 ) -> (&'a TargetServer, StepResult<Reached>) {
-    let result = look_at(run, member, taken).await;
+    let result = look_at(run, member, place).await;
     if let Err(failure) = &result {
         fail(run, member, failure).await;
     }
@@ -272,13 +212,26 @@ async fn fail(run: &Run, member: &TargetServer, failure: &Failure) {
         .await;
 }
 
-async fn look_at(run: &Run, member: &TargetServer, taken: Option<&String>) -> StepResult<Reached> {
+/// `taken`: why its place is another environment's; `others`: those that are on it as well.
+async fn look_at(
+    run: &Run,
+    member: &TargetServer,
+    (taken, others): (Option<&String>, &[Arc<Neighbour>]),
+) -> StepResult<Reached> {
     let step = run.begin(StepKind::Inspect, Some(member)).await?;
     let looked = match taken {
         Some(complaint) => Err(Failure::new(complaint)),
-        None => look_again(run, member).await,
+        None => look_beside(run, member, others).await,
     };
     end_look(run, step, looked, true).await
+}
+
+async fn look_beside(run: &Run, member: &TargetServer, others: &[Arc<Neighbour>]) -> StepResult<Reached> {
+    let reached = look_again(run, member).await?;
+    if !others.is_empty() {
+        neighbours::demand_apart(run, &reached, others).await?;
+    }
+    Ok(reached)
 }
 
 /// Looks at a server before another attempt. The record of what was on it before the first one stays.
@@ -329,29 +282,6 @@ fn describe(found: &Inspection) -> String {
     }
 }
 
-/// That the directory is not another environment's, whose path is written in another way: only the server
-/// knows that `~/shop` and `/home/www/shop` are one.
-async fn demand_ours(run: &Run, found: &Inspection) -> StepResult<()> {
-    let Some(data) = &found.data else { return Ok(()) };
-    let (store, mine) = (&run.parts().store, &run.environment);
-    let Some(project) = if_found(projects::by_name(store, &data.project).await)? else {
-        return Ok(());
-    };
-    let other = if_found(environments::by_name(store, project.id, &data.environment).await)?;
-    let is_from_home = |one: &Environment| one.target_path.as_str().starts_with('~');
-    // What was renamed is still called as before there, and an old directory may be somebody else's now.
-    let other = other.filter(|other| other.id != mine.id && is_from_home(other) != is_from_home(mine));
-    let Some(other) = other else { return Ok(()) };
-    let whose = match other.project_id == mine.project_id {
-        true => format!("{}/{}", project.name, other.name),
-        false => "another project".to_owned(),
-    };
-    Err(Failure::new(format!(
-        "{} is the directory of {whose}, whose path is written in another way; the two would overwrite each other. Give each a target path of its own.",
-        found.target
-    )))
-}
-
 /// Looks at a server now.
 pub async fn look_again(run: &Run, member: &TargetServer) -> StepResult<Reached> {
     let server = &member.server;
@@ -370,7 +300,6 @@ pub async fn look_again(run: &Run, member: &TargetServer) -> StepResult<Reached>
         false => (sync::inspect(&session, &layout, &limits).await?, None),
     };
     found.check(layout.method)?;
-    demand_ours(run, &found).await?;
     if run.deployment.kind != Kind::Rollback {
         found.check_stores()?;
     }

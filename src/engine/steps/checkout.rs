@@ -5,6 +5,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::domain::{CommitId, Instant, Kind, StepKind};
 use crate::engine::ending::{Done, Failure, StepResult};
@@ -23,6 +26,9 @@ pub const STEPS: [StepKind; 5] = [
     StepKind::Predeploy,
     StepKind::LocalTests,
 ];
+
+/// How long a fetch is waited for where the commit is in the mirror already.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The exported tree of one deployment; its directory is removed when this is dropped.
 pub struct Tree {
@@ -77,9 +83,18 @@ pub async fn fetch_and_export(run: &Run) -> StepResult<Tree> {
 async fn fetch(run: &Run, log: &mut StepLog) -> StepResult<Contents> {
     let mirror = run.mirror()?;
     let commit = &run.deployment.commit;
-    // The commit was there at the request. A Git host that is down at night must not prevent a
-    // rollback.
-    match mirror.fetch(run.stop.token()).await {
+    // The commit was there at the request. A Git host that is down at night, or that never answers, must not
+    // prevent a rollback.
+    let fetching = mirror.fetch(run.stop.token());
+    let fetched = match mirror.commit(commit).await {
+        Ok(_) => timeout(PATIENCE, fetching)
+            .await
+            .unwrap_or(Err(git::Error::Timeout {
+                seconds: PATIENCE.as_secs(),
+            })),
+        Err(_) => fetching.await,
+    };
+    match fetched {
         Ok(_) => {
             log.say("The mirror is up to date.").await;
             // A rollback may go to a commit that is no longer on any branch.

@@ -7,6 +7,7 @@ pub(super) mod health;
 pub(super) mod in_use;
 mod interpreter;
 pub(super) mod manifests;
+mod neighbours;
 mod one_place;
 pub(super) mod remote_script;
 pub(super) mod reuse;

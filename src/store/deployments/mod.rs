@@ -4,7 +4,7 @@
 //! environments; `states` alone changes states; `rollouts` keeps the plan, pauses and whether servers
 //! get traffic; `left_out` finds servers left out of service, `held_out` knows at which endpoints they are,
 //! `hand_acts` what people have begun at balancers, `half_changed` whose files are of two releases,
-//! `remains` what is left on servers; `target` writes and compares targets; `past` brings in deployments of another installation.
+//! `remains` what is left on servers, `unfinished` which releases hold back other environments; `target` writes and compares targets; `past` brings in deployments of another installation.
 
 mod half_changed;
 mod hand_acts;
@@ -17,6 +17,7 @@ mod remains;
 mod rollouts;
 mod states;
 mod target;
+mod unfinished;
 
 pub use half_changed::half_changed;
 pub use hand_acts::{
@@ -39,6 +40,7 @@ pub use rollouts::{
 pub use states::{
     request_cancel, set_left_mixed, set_on_server, set_phase, set_previous_commit, set_server, set_state,
 };
+pub use unfinished::unfinished_elsewhere;
 
 use std::collections::HashMap;
 

@@ -3,7 +3,7 @@
 # are absolute or begin with “./”, so none reads as an option.
 LC_ALL=C
 export LC_ALL
-unset CDPATH
+unset CDPATH TAR_OPTIONS GZIP GREP_OPTIONS GREP_COLOR GREP_COLORS POSIXLY_CORRECT BLOCKSIZE BLOCK_SIZE
 # What we make can be read by every account, whatever this one's profile says.
 umask 022
 
@@ -92,9 +92,18 @@ put() {
     printf '%s' "$2" >./.deployer-staging-marker && mv -fT ./.deployer-staging-marker "./$1"
 }
 
+# Whether something is mounted in $1, or $1 somewhere else: removing it would delete what is not ours.
+mounted() {
+    grep -qF -- " $1/" /proc/self/mountinfo 2>/dev/null
+}
+
 # Removes $1 and everything in it. Directories of ours that a script made read-only are made
 # writable first.
 remove() {
+    if mounted "$1"; then
+        echo "something is mounted in it" >&2
+        return 1
+    fi
     rm -rf -- "$1" 2>/dev/null || {
         find "$1" -type d ! -perm -700 -exec chmod u+rwx -- {} \; 2>/dev/null
         rm -rf -- "$1"

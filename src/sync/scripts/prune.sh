@@ -14,13 +14,15 @@ $used" in
     *"
 $here/$name/"*) continue ;;
     esac
-    if why=$(discard "$here/$name" 2>&1); then
+    if mounted "$here/$name"; then
+        say left "$here/$name (something is mounted in it)"
+    elif why=$(discard "$here/$name" 2>&1); then
         say removed "$name"
     else
         say left "$here/$name ($why)"
     fi
 done
 for old in "$here"/.deleted_*; do
-    if exists "$old"; then say left "$old ($(rm -rf -- "$old" 2>&1 | head -n 1))"; fi
+    if exists "$old"; then say left "$old ($(remove "$old" 2>&1 | head -n 1))"; fi
 done
 say end -

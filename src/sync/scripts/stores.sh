@@ -77,13 +77,13 @@ is_taken() {
 }
 
 # Whether release $1 has something at the path that was not there when the release was finished: files that
-# the commit brought are no loss. Files keep the commit's times, and what is made in a directory changes it.
+# the commit brought are no loss. They were there before the marker; what came later is known by when it changed
+# on this disk, as a copied file may have an older time of its own.
 holds() {
     belongs "$1" && [ ! -h "$at" ] || return 1
     [ -f "$1/.git_release" ] || return 0
     [ "$(stat -c %m -- "$at")" = "$(stat -c %m -- "$1")" ] || return 0
-    [ -n "$(find "$at" \( ! -uid "$(id -u)" -o -type d -newercm "$1/.git_release" -o \
-        ! -type d -newermm "$1/.git_release" \) -printf x -quit 2>/dev/null)" ]
+    [ -n "$(find "$at" \( ! -uid "$(id -u)" -o -newercm "$1/.git_release" \) -printf x -quit 2>/dev/null)" ]
 }
 
 # Sets $held to the release, apart from the running one, that holds what belongs in an empty store: the one

@@ -141,14 +141,21 @@ fn batches(deployment: &Deployment, plan: &Plan, servers: &[ServerView]) -> Vec<
     };
     let mut next_is_held = deployment.state == DeploymentState::Paused;
     let view = |(at, batch): (usize, &Batch)| {
-        let (class, word) = how_far(deployment, &states(at), &mut next_is_held);
+        let states = states(at);
+        let (class, word) = how_far(deployment, &states, &mut next_is_held);
+        let is_to_come =
+            !deployment.state.is_final() && states.iter().all(|state| *state == ServerState::Waiting);
         BatchView {
             number: at + 1,
             title: batch.title.clone(),
             size: count(batch.servers.len(), "server"),
             class,
             word,
-            hold: batch.hold.map(hold_words).unwrap_or_default(),
+            hold: batch
+                .hold
+                .filter(|_| is_to_come)
+                .map(hold_words)
+                .unwrap_or_default(),
         }
     };
     plan.batches.iter().enumerate().map(view).collect()

@@ -13,7 +13,7 @@ use super::{Part, Tabs, may_change, may_configure, may_read, saved, settle, tabs
 use crate::app::balancers::{self, BalancerSpec, BalancerView, ByHand};
 use crate::domain::{Area, Balancer, BalancerId, Error, Result};
 use crate::web::flash::Flash;
-use crate::web::forms::{FormData, FormReader};
+use crate::web::forms::{FormData, FormReader, VERSION, version};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
 use crate::web::trail::{self, Trail};
@@ -94,7 +94,8 @@ pub async fn show(visitor: Visitor, Path(id): Path<BalancerId>) -> Result<Respon
     let form = FormData::default()
         .with("name", &view.balancer.name)
         .with("kind", &view.balancer.kind)
-        .with("endpoints", view.balancer.endpoints.join("\n"));
+        .with("endpoints", view.balancer.endpoints.join("\n"))
+        .with(VERSION, version(&view.balancer));
     let page = page(&visitor, Some(id), form, Some(view)).await?;
     if visitor.wants_fragment() {
         return html(&page.as_servers());
@@ -110,7 +111,10 @@ pub async fn edit(
     Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
-    let changed = form.submit(spec, |spec| balancers::edit(visitor.app(), &permit, id, spec));
+    let now = version(&balancers::by_id(visitor.app(), &permit, id).await?);
+    let changed = form.submit_over(&now, spec, |spec| {
+        balancers::edit(visitor.app(), &permit, id, spec)
+    });
     let Some(changed) = changed.await? else {
         let page = page(&visitor, Some(id), form, None).await?;
         return form_page(&page, &page.form.complaints);

@@ -14,7 +14,7 @@ use crate::app::admin::inventory::{self, HIDDEN, Inventory};
 use crate::app::admin::server_events::via_lines;
 use crate::app::balancers;
 use crate::domain::{Area, Balancer, Cluster, Member, Project, Result, Server, ServerId};
-use crate::web::forms::{FormData, FormReader};
+use crate::web::forms::{FormData, FormReader, VERSION, version};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
 use crate::web::trail::{self, Trail};
@@ -129,7 +129,7 @@ pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response
     let permit = may_configure(&visitor).await?;
     let cluster = clusters::by_name(visitor.app(), &permit, &name).await?;
     let inventory = inventory::read(visitor.app(), &permit).await?;
-    let form = filled(&inventory, &cluster);
+    let form = filled(&inventory, &cluster).with(VERSION, version(&cluster));
     html(&page(&visitor, &permit, Some(&cluster), form).await?)
 }
 
@@ -142,7 +142,8 @@ pub async fn edit(
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let cluster = clusters::by_name(visitor.app(), &permit, &name).await?;
-    let changed = form.submit(spec, |spec| {
+    let now = version(&cluster);
+    let changed = form.submit_over(&now, spec, |spec| {
         clusters::edit(visitor.app(), &permit, cluster.id, spec)
     });
     let Some(changed) = changed.await? else {

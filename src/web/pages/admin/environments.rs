@@ -17,7 +17,7 @@ use crate::app::admin::environments;
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::admin::{host_keys, keys, projects};
 use crate::domain::{Action, Environment, EnvironmentOptions, Project, Resource, Result, SyncMethod};
-use crate::web::forms::FormData;
+use crate::web::forms::{FormData, VERSION, version};
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
 use crate::web::strategy_form::STRATEGIES;
@@ -99,7 +99,7 @@ pub async fn show(
     Path((project, environment)): Path<(String, String)>,
 ) -> Result<Response> {
     let (project, permit, environment) = open(&visitor, &project, &environment).await?;
-    let form = filled(&environment);
+    let form = filled(&environment).with(VERSION, version(&environment));
     html(&page(&visitor, &permit, &project, Some(&environment), form).await?)
 }
 
@@ -112,7 +112,8 @@ pub async fn edit(
 ) -> Result<Response> {
     let (project, permit, environment) = open(&visitor, &project, &environment).await?;
     complete(&mut form, &environment.options);
-    let changed = form.submit(spec, |spec| {
+    let now = version(&environment);
+    let changed = form.submit_over(&now, spec, |spec| {
         environments::edit(visitor.app(), &permit, environment.id, spec)
     });
     let Some(changed) = changed.await? else {

@@ -11,7 +11,7 @@ use crate::app::admin::inventory::{self, Inventory};
 use crate::app::admin::keys;
 use crate::app::admin::projects::{self, ProjectSpec};
 use crate::domain::{Environment, Extras, KeyName, Project, Result, SyncMethod};
-use crate::web::forms::{FormData, FormReader};
+use crate::web::forms::{FormData, FormReader, VERSION, version};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
 use crate::web::trail::{self, Trail};
@@ -146,7 +146,8 @@ pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response
         .with("description", &project.description)
         .with("git_url", &project.git_url)
         .with("method", project.method.as_str())
-        .with("key", key_of(&project));
+        .with("key", key_of(&project))
+        .with(VERSION, version(&project));
     let form = with_extras(form, project.extras);
     html(&page(&visitor, &permit, Some(&project), form).await?)
 }
@@ -171,7 +172,8 @@ pub async fn edit(
     if form.text("act") == "probe" {
         return probe(&visitor, &permit, Some(&project), form).await;
     }
-    let changed = form.submit(spec, |spec| {
+    let now = version(&project);
+    let changed = form.submit_over(&now, spec, |spec| {
         projects::edit(visitor.app(), &permit, project.id, spec)
     });
     let Some(changed) = changed.await? else {

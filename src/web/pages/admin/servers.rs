@@ -19,7 +19,7 @@ use crate::app::admin::keys;
 use crate::app::admin::server_events::via_lines;
 use crate::app::admin::servers::{self, ServerSpec, Tried};
 use crate::domain::{Area, HeldData, Hop, HostKey, Instant, Result, Server, ServerId};
-use crate::web::forms::{FormData, FormReader};
+use crate::web::forms::{FormData, FormReader, VERSION, version};
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
 use crate::web::trail::{self, Trail};
@@ -186,7 +186,9 @@ pub async fn add(visitor: Visitor, Form(mut form): Form<FormData>) -> Result<Res
 pub async fn show(visitor: Visitor, Path(id): Path<ServerId>) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let server = servers::by_id(visitor.app(), &permit, id).await?;
-    let form = filled(&visitor, &permit, &server).await?;
+    let form = filled(&visitor, &permit, &server)
+        .await?
+        .with(VERSION, version(&server));
     html(&page(&visitor, &permit, Some(&server), form).await?)
 }
 
@@ -199,7 +201,8 @@ pub async fn edit(
 ) -> Result<Response> {
     let permit = may_configure(&visitor).await?;
     let server = servers::by_id(visitor.app(), &permit, id).await?;
-    let changed = form.submit(spec, |spec| servers::edit(visitor.app(), &permit, id, spec));
+    let now = version(&server);
+    let changed = form.submit_over(&now, spec, |spec| servers::edit(visitor.app(), &permit, id, spec));
     let Some(changed) = changed.await? else {
         let page = page(&visitor, &permit, Some(&server), form).await?;
         return form_page(&page, &page.form.complaints);

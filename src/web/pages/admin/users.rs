@@ -11,7 +11,7 @@ use crate::app::admin::users::{self, UserSpec};
 use crate::app::outside::{self, links};
 use crate::app::{passwords, second_factor};
 use crate::domain::{Area, Identity, Result, User};
-use crate::web::forms::{FormData, FormReader};
+use crate::web::forms::{FormData, FormReader, VERSION, version};
 use crate::web::frame::{Frame, Section, html};
 use crate::web::pages::form_page;
 use crate::web::trail::{self, Trail};
@@ -135,6 +135,8 @@ pub async fn show(visitor: Visitor, Path(name): Path<String>) -> Result<Response
     let permit = may_administer(&visitor).await?;
     let user = users::by_name(visitor.app(), &permit, &name).await?;
     let form = filled(&user);
+    let now = version(&form);
+    let form = form.with(VERSION, now);
     html(&page(&visitor, Some(user), form).await?)
 }
 
@@ -146,7 +148,10 @@ pub async fn edit(
     Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let permit = may_administer(&visitor).await?;
-    let changed = form.submit(spec, |spec| users::edit(visitor.app(), &permit, &name, spec));
+    let now = version(&filled(&users::by_name(visitor.app(), &permit, &name).await?));
+    let changed = form.submit_over(&now, spec, |spec| {
+        users::edit(visitor.app(), &permit, &name, spec)
+    });
     let Some(user) = changed.await? else {
         let user = users::by_name(visitor.app(), &permit, &name).await?;
         let page = page(&visitor, Some(user), form).await?;

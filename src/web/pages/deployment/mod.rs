@@ -18,9 +18,8 @@ use serde::{Deserialize, Serialize};
 use self::acts::ActsView;
 use self::log::{LogQuery, LogView};
 use crate::app::audit::comparison::Contradiction;
-use crate::app::naming::resource_then;
 use crate::app::watch::{self, Acts, Watched};
-use crate::domain::{Action, CommitId, DeploymentId, PolicyLine, Result};
+use crate::domain::{CommitId, DeploymentId, PolicyLine, Result};
 use crate::web::assets;
 use crate::web::frame::{Frame, Section, both, html};
 use crate::web::live::{self, Live};
@@ -226,10 +225,13 @@ pub async fn events(
     };
     let messages = live.deployment(id, start, filter);
     let period = visitor.site().settings.check_viewers_every;
-    let place = resource_then(&watched.deployment);
+    let deployment = Arc::new(watched.deployment);
     let messages = live::while_allowed(messages, period, move || {
-        let (visitor, place) = (visitor.clone(), place.clone());
-        async move { visitor.app().may(visitor.actor(), Action::View, &place) && visitor.still_stands().await }
+        let (visitor, deployment) = (visitor.clone(), Arc::clone(&deployment));
+        async move {
+            watch::may_be_seen(visitor.app(), visitor.actor(), &deployment).await
+                && visitor.still_stands().await
+        }
     });
     Ok(live::answer(messages))
 }
