@@ -3,6 +3,7 @@
 use deployer::app::activity;
 use deployer::app::deployments::{DeployRequest, Requested};
 use deployer::domain::{DeploymentState, EnvironmentOptions, Kind};
+use deployer::store::users;
 
 use super::{ask, audited, begin, commit, person, seen, state, still, wanted};
 use crate::support::store::noon;
@@ -41,6 +42,25 @@ async fn two_simultaneous_equal_requests_get_the_same_deployment() {
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first.id(), second.id());
     assert!(matches!(first, Requested::New(_)) != matches!(second, Requested::New(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_cannot_begin_any_more_takes_nobody_elses_place() {
+    let mut world = still(EnvironmentOptions::default()).await;
+    let commit = commit(&mut world, "1").await;
+    let dead = ask(&world, "dora", wanted(&commit)).await.unwrap().id();
+    let mut account = users::by_name(&world.store, "dora").await.unwrap();
+    account.disabled = true;
+    let tx = crate::support::store::change(&world.store).await;
+    users::update(&tx, &account).await.unwrap();
+    crate::support::store::bring_in(tx).await;
+
+    let valid = ask(&world, "admin", wanted(&commit)).await.unwrap();
+
+    assert!(matches!(valid, Requested::New(_)), "{valid:?}");
+    assert_ne!(valid.id(), dead);
+    let again = ask(&world, "admin", wanted(&commit)).await.unwrap();
+    assert_eq!(again.id(), valid.id());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,9 +192,20 @@ async fn a_rollback_leads_only_to_a_commit_that_succeeded_there() {
     assert_eq!(refused.field_errors()[0].field, "commit");
     assert!(refused.message().contains("never"), "{refused}");
 
+    world.deploy(&never).await;
     request.commit = first;
-    let id = world.ask(request).await;
+    let id = world.ask(request.clone()).await;
     assert_eq!(world.end(id).await.state, DeploymentState::Succeeded);
+
+    // By now it has succeeded there, but it is newer than what runs.
+    request.commit = never;
+    let refused = deployer::app::deployments::request(&world.app, &admin(), request)
+        .await
+        .unwrap_err();
+    assert!(
+        refused.message().contains("is newer than what runs there"),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

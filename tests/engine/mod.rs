@@ -13,6 +13,7 @@ mod chosen;
 mod crashing;
 mod decided_by_hand;
 mod deploying;
+mod elsewhere;
 mod endings;
 pub mod fleet;
 mod found_changed;

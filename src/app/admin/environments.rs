@@ -1,9 +1,11 @@
 //! Environments of a project: added, changed, moved along the chain, deleted.
 
+mod kept_paths;
 mod told;
 
 use serde_json::json;
 
+pub use self::kept_paths::left_behind;
 use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
 use super::values::{Excluded, RemoteUser, ServerGroup, SharedPaths, Within};
@@ -78,6 +80,7 @@ impl EnvironmentSpec {
             let checked = MostFailed::try_from(up_to);
             checked.map_err(|message| Error::field("up_to", message))?;
         }
+        kept_paths::demand_sides(&before.options, &self.excluded.0, &self.shared.0)?;
         let options = EnvironmentOptions {
             excluded: self.excluded.0,
             shared: self.shared.0,

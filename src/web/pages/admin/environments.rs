@@ -17,6 +17,7 @@ use crate::app::admin::environments;
 use crate::app::admin::inventory::{self, Inventory};
 use crate::app::admin::{host_keys, keys, projects};
 use crate::domain::{Action, Environment, EnvironmentOptions, Project, Resource, Result, SyncMethod};
+use crate::web::flash::Flash;
 use crate::web::forms::{FormData, VERSION, version};
 use crate::web::frame::{Frame, Section, go_to, html};
 use crate::web::pages::form_page;
@@ -120,6 +121,9 @@ pub async fn edit(
         let page = page(&visitor, &permit, &project, Some(&environment), form).await?;
         return form_page(&page, &page.form.complaints);
     };
+    for warning in environments::left_behind(project.method, &environment, &changed) {
+        visitor.flash(Flash::warning(warning)).await?;
+    }
     done(&visitor, &project, &changed, "saved").await
 }
 
