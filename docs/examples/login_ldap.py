@@ -38,7 +38,7 @@ def check(name, password):
         connection = Connection(Server(SERVER), person, password, auto_bind=True, raise_exceptions=True)
     except LDAPInvalidCredentialsResult:
         return None
-    wanted = ["cn", "mail", "memberOf", "entryUUID"]
+    wanted = ["uid", "cn", "mail", "memberOf", "entryUUID"]
     connection.search(person, "(objectClass=*)", BASE, attributes=wanted)
     entry = connection.entries[0].entry_attributes_as_dict
 
@@ -46,7 +46,8 @@ def check(name, password):
         return str((entry.get(attribute) or [""])[0])
 
     return {
-        "name": name,
+        # Directories do not care for case, policy does: as it is written there.
+        "name": first("uid") or name,
         # Stays the same when the name changes.
         "subject": first("entryUUID") or name,
         "display_name": first("cn"),

@@ -5,8 +5,10 @@ mod acts;
 mod deployment;
 mod finding;
 mod kept;
+mod logins;
+mod outside;
+mod policy;
 mod rollouts;
-#[allow(dead_code, reason = "the hands of a person, of which not each is needed now")]
 mod support;
 mod tabs;
 mod widths;

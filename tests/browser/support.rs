@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::support::world::World;
 use crate::web::support::{PASSWORD, TestSite};
 
-/// For a page to fade into the next one.
+/// For what is pressed or filled to come.
 const PRESS_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a page may take to become what it should be, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -68,6 +68,8 @@ impl Browser {
         let options = json!({
             "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                // Pages of others name further hosts.
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 format!("--user-data-dir={}", profile.path().display()),
             ],
             "prefs": { "profile.managed_default_content_settings.javascript": if scripts { 1 } else { 2 } },
@@ -95,30 +97,37 @@ impl Browser {
         }
     }
 
-    /// Writes into a field.
+    /// Writes into a field in place of what is there.
     pub async fn fill(&self, css: &str, text: &str) {
-        let field = self.page.find(Locator::Css(css)).await.unwrap();
+        let coming = self.page.wait().at_most(PRESS_PATIENCE);
+        let field = coming.for_element(Locator::Css(css)).await.unwrap();
+        field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
     }
 
-    /// Presses a button or follows a link. While one page fades into the next, neither takes a click.
+    /// Presses a button or follows a link once it is there, by script: while one page fades into the next, and below
+    /// the bar at the bottom of a window, neither takes the driver's click.
     pub async fn press(&self, css: &str) {
+        let script =
+            "const found = document.querySelector(arguments[0]); found?.click(); return found !== null";
         let start = Instant::now();
         loop {
-            let found = self.page.find(Locator::Css(css)).await;
-            let pressed = match found {
-                Ok(element) => element.click().await,
-                Err(error) => Err(error),
-            };
+            let pressed = self.page.execute(script, vec![css.into()]).await;
             match pressed {
-                Ok(()) => return,
-                Err(error) => assert!(
+                Ok(Value::Bool(true)) => return,
+                other => assert!(
                     start.elapsed() < PRESS_PATIENCE,
-                    "{css} cannot be pressed: {error}"
+                    "{css} cannot be pressed: {other:?}"
                 ),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Logs out on whatever page is open.
+    pub async fn log_out(&self) {
+        self.press("form[action='/logout'] button").await;
+        self.until_text("main", "You are logged out.").await;
     }
 
     /// Opens the page at `path`.
@@ -127,16 +136,16 @@ impl Browser {
         self.page.goto(&address).await.unwrap();
     }
 
+    /// Sends the form of the login, which is open.
+    pub async fn enter(&self, name: &str, password: &str) {
+        self.fill("main input[name=name]", name).await;
+        self.fill("main input[name=password]", password).await;
+        self.press("main form .btn-primary").await;
+    }
+
     async fn log_in(&self, name: &str) {
         self.open("/login").await;
-        let field = |name: &'static str| async move {
-            let css = format!("main input[name={name}]");
-            self.page.find(Locator::Css(&css)).await.unwrap()
-        };
-        field("name").await.send_keys(name).await.unwrap();
-        field("password").await.send_keys(PASSWORD).await.unwrap();
-        let button = Locator::Css("main form button.btn-primary");
-        self.page.find(button).await.unwrap().click().await.unwrap();
+        self.enter(name, PASSWORD).await;
         self.until("logged in", || async {
             !self
                 .page
@@ -156,7 +165,7 @@ impl Browser {
             assert!(
                 start.elapsed() < PATIENCE,
                 "waited in vain until {what}:\n{}",
-                self.text("main").await
+                self.text("body").await
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -1,143 +1,210 @@
-//! Who gets what from every address there is, as one table to read: `matrix.txt`.
+//! What every address answers every role by every kind of login, as one table to read: `matrix.snap`.
 //!
-//! The statuses come from the shipped policy. A route that is added changes the table; whoever adds
-//! it decides here who may ask for it. Forms are sent with their token and next to nothing else, so
-//! `400` and `422` mean that the door stood open, and `403` that it did not.
+//! A row is a route, a column a role. The statuses come from the shipped policy, at noon of a Monday. `log` leads to
+//! the form of the login. A cell is what the session of a password gets; where another kind of login gets something
+//! else, the end of the row says so, with a point where it gets the same.
+//!
+//! Forms are sent with their token and next to nothing else, so `400`, `409`, `422` and `503` mean that the door stood
+//! open, `403` and `404` that it did not.
+//!
+//! A route that is added changes the table; whoever adds it decides here who may ask for it. `INSTA_UPDATE=always`
+//! writes the table anew.
 
-use deployer::domain::DeploymentState;
-use deployer::store::{clusters, environments};
-use reqwest::Client;
+mod logins;
+mod site;
 
-use super::support::{Options, PASSWORD, TestSite, browser};
-use crate::history::support::{asked, past, project, server};
+use futures_util::{StreamExt as _, stream};
 
-/// Beside the shipped lines.
-const POLICY: &str = "g, rita, role:reader\ng, dora, role:developer";
-/// In the order of the table's columns; the last may everything, and so comes when all are done.
-const ROLES: [&str; 4] = ["guest", "rita", "dora", "admin"];
+use self::logins::{LoginKind, Sender};
+use self::site::{Role, Template, filled};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_route_answers_every_role_as_the_matrix_says() {
-    let site = filled().await;
-    let mut rows: Vec<(String, Vec<String>)> = deployer::web::entries()
-        .into_iter()
-        .map(|(method, pattern)| (format!("{method:<4} {pattern}"), Vec::new()))
-        .collect();
-    // What takes something away comes last, so that what is asked before finds it.
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|&row| rank(&rows[row].0));
-    for role in ROLES {
-        let (client, token) = sit_down(&site, role).await;
-        for &row in &order {
-            let status = ask(&site, &client, &token, &rows[row].0).await;
-            rows[row].1.push(status);
+/// Sites at work at the same time.
+const AT_ONCE: usize = 4;
+/// What the table has in place of a status that leads to the login.
+const TO_LOGIN: &str = "log";
+
+/// What is sent with every form beside its token.
+const FORM: &[(&str, &str)] = &[
+    ("active", "no"),
+    ("disabled", "no"),
+    ("to", "later"),
+    ("environment", "prod"),
+    ("openssh", "x"),
+    ("theme", "dark"),
+    ("answer", "resume"),
+];
+/// And with those that are about one's own account.
+const OF_ONESELF: &[(&str, &str)] = &[
+    ("old", "a guess"),
+    ("password", "one"),
+    ("again", "another"),
+    ("act", "off"),
+    ("code", "000000"),
+];
+
+/// What each route answered to a role by a kind of login.
+struct Answers {
+    role: usize,
+    kind: LoginKind,
+    statuses: Vec<String>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_route_answers_every_role_and_kind_of_login_as_the_matrix_says() {
+    let template = filled().await;
+    let roles = site::ROLES.iter().enumerate();
+    let all = roles.flat_map(|(at, role)| role.kinds().iter().map(move |kind| (at, role, *kind)));
+    let asking = stream::iter(all).map(|(at, role, kind)| {
+        let template = &template;
+        async move {
+            let statuses = answers(template, role, kind).await;
+            Answers {
+                role: at,
+                kind,
+                statuses,
+            }
         }
-    }
-    let line = |(route, answers): &(String, Vec<String>)| format!("{route:<66} {}", answers.join(" "));
-    let head = format!("{:<66} {}", "", "gst rit dor adm");
-    let table: Vec<String> = std::iter::once(head).chain(rows.iter().map(line)).collect();
-    let written: Vec<&str> = include_str!("matrix.txt").lines().collect();
-    let new: Vec<&String> = table
-        .iter()
-        .filter(|line| !written.contains(&line.as_str()))
-        .collect();
-    let gone: Vec<&&str> = written
-        .iter()
-        .filter(|line| !table.iter().any(|one| one == *line))
-        .collect();
+    });
+    let mut all: Vec<Answers> = asking.buffer_unordered(AT_ONCE).collect().await;
+    all.sort_by_key(|answers| (answers.role, answers.kind));
+    let table = table(&all);
+    let faults = outgrown(&all);
+    insta::with_settings!({ snapshot_path => ".", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("matrix", table);
+    });
     assert!(
-        new.is_empty() && gone.is_empty(),
-        "matrix.txt does not say so (if this is meant, write it there): {new:#?}\ninstead of {gone:#?}"
+        faults.is_empty(),
+        "these get more than the session of a password: {faults:#?}"
     );
 }
 
-fn rank(route: &str) -> usize {
+/// The statuses of all routes, on a site of their own.
+async fn answers(template: &Template, role: &Role, kind: LoginKind) -> Vec<String> {
+    let site = template.site(role).await;
+    let sender = logins::sit_down(&site, role, kind).await;
+    let entries = deployer::web::entries();
+    // What takes something away comes last, so that what is asked before finds it.
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|&row| rank(entries[row].0, &entries[row].1));
+    let mut statuses = vec![String::new(); entries.len()];
+    for row in order {
+        let (method, pattern) = &entries[row];
+        statuses[row] = ask(&site.site.url, &sender, role, (method, pattern)).await;
+    }
+    statuses
+}
+
+fn rank(method: &str, pattern: &str) -> usize {
     let late = ["/delete", "/:id/active", "/disabled", "/logout"];
-    let place = late.iter().position(|end| route.ends_with(end));
+    let place = late.iter().position(|end| pattern.ends_with(end));
     // A cluster that is in use cannot go: what uses it goes first.
     place.map_or(0, |place| place + 1)
-        + usize::from(route.starts_with("POST"))
-        + usize::from(route.contains("/projects/:project/delete")) * 2
+        + usize::from(method == "POST")
+        + usize::from(pattern.contains("/projects/:project/delete")) * 2
 }
 
-/// A site with one of everything.
-async fn filled() -> TestSite {
-    let site = TestSite::start_with(Options {
-        policy: Some(POLICY),
-        ..Options::default()
-    })
-    .await;
-    for account in ["admin", "rita", "dora", "victim"] {
-        site.add_user(account).await;
-    }
-    let host = server(&site, "web1").await;
-    let (shop, mut places) = project(&site, "shop", &["dev", "prod"]).await;
-    let tx = crate::support::store::change(&site.store).await;
-    let cluster = crate::support::store::cluster("web", &[host]);
-    let cluster = clusters::insert(&tx, &cluster).await.unwrap();
-    for place in &mut places {
-        place.clusters = vec![cluster.id];
-        environments::update(&tx, place).await.unwrap();
-    }
-    crate::support::store::bring_in(tx).await;
-    past(
-        &site,
-        vec![(asked(&shop, &places[1], 1), DeploymentState::Succeeded)],
-    )
-    .await;
-    site
-}
-
-/// Somebody of this role at their browser, with the token of their forms.
-async fn sit_down(site: &TestSite, role: &str) -> (Client, String) {
-    let client = browser();
-    let token = token(site, &client).await;
-    if role == "guest" {
-        return (client, token);
-    }
-    let form = [("csrf", token.as_str()), ("name", role), ("password", PASSWORD)];
-    let request = client.post(format!("{}/login", site.url)).form(&form);
-    assert_eq!(request.send().await.unwrap().status(), 303);
-    let token = token_at(site, &client, "/profile").await;
-    (client, token)
-}
-
-async fn token(site: &TestSite, client: &Client) -> String {
-    token_at(site, client, "/login").await
-}
-
-async fn token_at(site: &TestSite, client: &Client, path: &str) -> String {
-    let page = client.get(format!("{}{path}", site.url)).send().await.unwrap();
-    let page = page.text().await.unwrap();
-    let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
-    rest.split_once('"').unwrap().0.to_owned()
-}
-
-async fn ask(site: &TestSite, client: &Client, token: &str, route: &str) -> String {
-    let (method, pattern) = route.split_once(' ').unwrap();
+async fn ask(site: &str, sender: &Sender, role: &Role, (method, pattern): (&str, &str)) -> String {
+    let belongs_to_project = ["/deployments/", "/locks/"]
+        .iter()
+        .any(|start| pattern.starts_with(start));
     let path = pattern
-        .trim()
         .replace("*path", "nothing.css")
-        .replace(":id", "1")
-        .replace(":project", "shop")
+        .replace(":id", if belongs_to_project { role.number() } else { "1" })
+        .replace(":project", role.project)
         .replace(":environment", "prod")
         .replace(":server", "web1")
         .replace(":cluster", "web")
+        .replace(":provider", "own")
         .replace(":user", "victim");
-    let url = format!("{}{path}", site.url);
-    let request = if method == "GET" {
-        client.get(url)
-    } else {
-        let choices = [
-            ("active", "no"),
-            ("disabled", "no"),
-            ("to", "later"),
-            ("openssh", "x"),
-            ("theme", "dark"),
-            ("answer", "resume"),
-        ];
-        let form: Vec<(&str, &str)> = [("csrf", token)].into_iter().chain(choices).collect();
-        client.post(url).form(&form)
+    let url = format!("{site}{path}");
+    let request = match method {
+        "GET" => sender.client.get(url),
+        _ => {
+            let own = if pattern.starts_with("/profile") {
+                OF_ONESELF
+            } else {
+                &[]
+            };
+            let form = [&[("csrf", sender.csrf.as_str())], FORM, own].concat();
+            sender.client.post(url).form(&form)
+        }
     };
-    request.send().await.unwrap().status().as_u16().to_string()
+    let answer = sender.proven(request).send().await.unwrap();
+    let leads_to = super::support::header(&answer, "location");
+    // A logout leads there, too.
+    match leads_to.starts_with("/login?next=") {
+        true => TO_LOGIN.to_owned(),
+        false => answer.status().as_u16().to_string(),
+    }
+}
+
+/// The answers to one role by one kind of login.
+fn of(all: &[Answers], role: usize, kind: LoginKind) -> Option<&Answers> {
+    all.iter().find(|one| (one.role, one.kind) == (role, kind))
+}
+
+/// The answers that a cell shows: guests have no login.
+fn shown(all: &[Answers], role: usize) -> &Answers {
+    of(all, role, LoginKind::Password)
+        .or_else(|| of(all, role, LoginKind::Nothing))
+        .expect("each role was asked for")
+}
+
+fn table(all: &[Answers]) -> String {
+    let titles = site::ROLES.iter().map(|role| format!("{:<4}", role.title));
+    let mut table = format!("{:<66} {}\n", "", titles.collect::<String>().trim_end());
+    for (row, (method, pattern)) in deployer::web::entries().iter().enumerate() {
+        let cells = (0..site::ROLES.len()).map(|role| format!("{:<4}", shown(all, role).statuses[row]));
+        let route = format!("{method:<4} {pattern}");
+        let line = format!("{route:<66} {} {}", cells.collect::<String>(), others(all, row));
+        table.push_str(line.trim_end());
+        table.push('\n');
+    }
+    table
+}
+
+/// The kinds of login that get something else in a row, and what; those that get the same stand together.
+fn others(all: &[Answers], row: usize) -> String {
+    let mut told: Vec<(String, Vec<&str>)> = Vec::new();
+    for kind in logins::KINDS {
+        let cell = |role: usize| {
+            let status = &of(all, role, kind)?.statuses[row];
+            let same = shown(all, role).statuses[row] == *status;
+            Some(if same { "·".to_owned() } else { status.clone() })
+        };
+        let cells: Vec<String> = (0..site::ROLES.len()).filter_map(cell).collect();
+        if cells.iter().all(|cell| cell == "·") {
+            continue;
+        }
+        let cells = cells.join(" ");
+        match told.iter_mut().find(|(known, _)| *known == cells) {
+            Some((_, kinds)) => kinds.push(kind.word()),
+            None => told.push((cells, vec![kind.word()])),
+        }
+    }
+    let told: Vec<String> = told
+        .into_iter()
+        .map(|(cells, kinds)| format!("| {} {cells}", kinds.join(" ")))
+        .collect();
+    told.join(" ")
+}
+
+/// The doors that are shut to the session of a password, and open to another kind of login of the same role.
+fn outgrown(all: &[Answers]) -> Vec<String> {
+    let entries = deployer::web::entries();
+    let is_shut = |status: &String| ["401", "403", "404", TO_LOGIN].contains(&status.as_str());
+    let mut faults = Vec::new();
+    for answers in all {
+        let session = shown(all, answers.role);
+        for (row, (method, pattern)) in entries.iter().enumerate() {
+            let (own, other) = (&session.statuses[row], &answers.statuses[row]);
+            if is_shut(own) && !is_shut(other) {
+                let (role, kind) = (site::ROLES[answers.role].title, answers.kind.word());
+                faults.push(format!(
+                    "{method} {pattern}: {role} by {kind}: {other}, not {own}"
+                ));
+            }
+        }
+    }
+    faults
 }

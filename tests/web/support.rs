@@ -110,6 +110,11 @@ impl TestSite {
         Self::serve(app, store, Options::default(), None).await
     }
 
+    /// The same at an address that is known before.
+    pub async fn over_at(listener: TcpListener, app: App, store: Store) -> Self {
+        Self::serve_at(listener, app, store, Options::default(), None).await
+    }
+
     async fn serve(app: App, store: Store, options: Options, directory: Option<tempfile::TempDir>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self::serve_at(listener, app, store, options, directory).await

@@ -1,5 +1,6 @@
 //! Logins from outside: OpenID providers, a proxy that names people, a plugin that knows them.
 
+mod ldap;
 mod linking;
 mod oidc;
 mod oidc_refused;
