@@ -23,10 +23,14 @@ use crate::domain::Result;
 const SECRETS: [&str; 5] = ["old", "password", "again", "code", SECRET_LINES];
 /// The one of them that may have several lines.
 const SECRET_LINES: &str = "secret-value";
-/// The form travels inside another one, where each of its characters may take nine bytes.
-const LIMIT: usize = csrf::FORM_LIMIT / 10;
+/// The form travels inside another one, encoded once more, with room for the login's own fields.
+const LIMIT: usize = csrf::FORM_LIMIT - 8 * 1024;
 /// Addresses whose forms are buttons that lose nothing.
-const WITHOUT: [fn() -> &'static str; 4] = [urls::login, urls::login_code, urls::logout, urls::theme];
+const WITHOUT: [fn() -> &'static str; 2] = [urls::logout, urls::theme];
+/// Addresses whose forms lose nothing but the form that waits for them.
+const LOGINS: [fn() -> &'static str; 2] = [urls::login, urls::login_code];
+/// The field of a login that has the form which waits for it.
+const WAITING: &str = "kept";
 
 /// A form that was filled and not accepted yet.
 #[derive(Debug, Clone)]
@@ -40,11 +44,16 @@ pub struct KeptForm {
 }
 
 impl KeptForm {
-    /// The form that was sent to `action` from the page at `page`, without its token; `None` where
-    /// nothing would be lost, or where it is too large.
+    /// The form that was sent to `action` from the page at `page`, without its token, or the one that waited for
+    /// it; `None` where nothing would be lost, or where it is too large.
     pub fn sent(action: &str, page: Option<&str>, body: &[u8]) -> Option<Self> {
-        if body.len() > LIMIT || WITHOUT.iter().any(|address| address() == action) {
+        if WITHOUT.iter().any(|address| address() == action) {
             return None;
+        }
+        if LOGINS.iter().any(|address| address() == action) {
+            let mut fields = form_urlencoded::parse(body);
+            let (_, packed) = fields.find(|(name, _)| name == WAITING)?;
+            return Self::unpacked(&packed);
         }
         let fields = form_urlencoded::parse(body)
             .filter(|(name, _)| name != csrf::FIELD)
@@ -52,11 +61,15 @@ impl KeptForm {
                 true => (name.into_owned(), String::new()),
                 false => (name.into_owned(), value.into_owned()),
             });
-        Some(Self {
+        let kept = Self {
             action: action.to_owned(),
             page: urls::local_or_overview(page.unwrap_or(action)).to_owned(),
             fields: fields.collect(),
-        })
+        };
+        let length: usize = form_urlencoded::byte_serialize(kept.packed().as_bytes())
+            .map(str::len)
+            .sum();
+        Some(kept).filter(|_| length <= LIMIT)
     }
 
     /// What [`KeptForm::packed`] wrote; `None` for anything else.
@@ -189,6 +202,21 @@ pub async fn show(visitor: &Visitor, kept: KeptForm) -> Result<Response> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_login_that_came_too_late_keeps_the_form_that_waited_for_it() {
+        let kept = KeptForm::sent("/admin/users", None, b"name=ada").unwrap();
+        let login = form_urlencoded::Serializer::new(String::new())
+            .append_pair("name", "ada")
+            .append_pair("password", "hush")
+            .append_pair("kept", &kept.packed())
+            .finish();
+        for address in LOGINS {
+            let again = KeptForm::sent(address(), None, login.as_bytes()).unwrap();
+            assert_eq!((again.action.as_str(), again.fields.len()), ("/admin/users", 1));
+            assert!(KeptForm::sent(address(), None, b"name=ada&password=hush").is_none());
+        }
+    }
 
     #[test]
     fn a_form_is_the_same_after_the_login_but_for_its_secrets() {
