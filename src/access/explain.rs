@@ -42,6 +42,10 @@ pub struct Explanation {
     pub ruling: Ruling,
     /// The line that decided; `None` when no line speaks for it.
     pub line: Option<PolicyLine>,
+    /// The lines that allow it at another time, where it is not allowed.
+    pub outside_window: Vec<PolicyLine>,
+    /// The next instant at which it is allowed, where it is not allowed now and one is near enough to be found.
+    pub next_allowed: Option<Instant>,
     pub speak_for: Vec<SpeakingLine>,
     pub speak_against: Vec<SpeakingLine>,
     /// When it changes next, and to what; `None`: not within a year.
@@ -87,6 +91,14 @@ impl Policy {
             place: resource.to_string(),
             at,
             line: verdict.rule().and_then(|rule| self.line(rule)),
+            outside_window: match ruling.allowed {
+                true => Vec::new(),
+                false => self.outside_window(names, action, resource, at),
+            },
+            next_allowed: match ruling.allowed {
+                true => None,
+                false => self.next_allowed(names, action, resource, at),
+            },
             ruling,
             speak_for: plain(fore),
             speak_against: plain(against),

@@ -114,18 +114,29 @@ impl OpenedPolicy {
                 who.escape_debug()
             ));
         }
-        if let Resource::Project(project) | Resource::Environment(project, _) = resource {
-            let key = policy.key(resource);
-            let in_groups = lines.groups.iter().map(|link| link.from.as_str());
-            let mut keys = in_groups.chain(lines.rules.iter().map(|rule| rule.key.as_str()));
-            if !keys.any(|one| one == key) {
-                said.push(format!(
-                    "No line names the project “{}”, so only lines for all projects count for it.",
-                    project.escape_debug()
-                ));
-            }
-        }
+        said.extend(self.unnamed_project(resource));
         said
+    }
+
+    /// That no line names the project of `resource`; an environment alone is hardly meant.
+    pub fn unnamed_project(&self, resource: &Resource) -> Option<String> {
+        let policy = &self.loaded.policy;
+        let (Resource::Project(project) | Resource::Environment(project, _)) = resource else {
+            return None;
+        };
+        if policy.names_project(resource) {
+            return None;
+        }
+        let is_environment = policy.environments().any(|one| one == project);
+        Some(match (resource, is_environment) {
+            (Resource::Project(name), true) => format!(
+                "“{name}” is an environment, and no line names a project called so: write PROJECT/{name}."
+            ),
+            _ => format!(
+                "No line names the project “{}”, so only lines for all projects count for it.",
+                project.escape_debug()
+            ),
+        })
     }
 
     /// Why somebody may or may not do something.

@@ -119,9 +119,11 @@ fn an_explanation_says_why_and_when_next() {
     let told = run(command.args(words).arg(dir.path()));
     told.with(
         1,
-        "zoe may not deploy shop/prod at 2026-11-27 15:00 UTC: no line allows it.",
+        "zoe may not deploy shop/prod at 2026-11-27 15:00 UTC: policy.csv:",
         "",
     );
+    let why = " allows it, but not at this time; next: 2026-11-30 08:00 UTC.";
+    told.with(1, why, "");
     told.with(1, "From 2026-11-30 08:00 UTC on: allowed.", "");
     told.with(1, "Fri 2026-11-27 ................############", "");
     ask("explain carl deploy shop/dev", dir.path()).well("carl may deploy shop/dev with role:releaser at ");

@@ -101,10 +101,7 @@ fn print(args: &Args, told: &Told, zone: Tz) {
     let one = &told.explanation;
     let may = if one.ruling.allowed { "may" } else { "may not" };
     let with = with(&one.ruling);
-    let because = match &one.line {
-        Some(line) => line.to_string(),
-        None => "no line allows it".to_owned(),
-    };
+    let because = because(one, zone);
     let at = time(one.at, zone);
     say(format_args!(
         "{} {may} {} {}{with} at {at}: {because}.",
@@ -150,6 +147,19 @@ fn print(args: &Args, told: &Told, zone: Tz) {
         say(format_args!(
             "Each sign is half an hour in the zone {zone}: # allowed, + with a second person, . not."
         ));
+    }
+}
+
+/// The line that decided, or why none did.
+fn because(one: &Explanation, zone: Tz) -> String {
+    let next = match one.next_allowed {
+        Some(next) => format!("; next: {}", time(next, zone)),
+        None => String::new(),
+    };
+    match (&one.line, one.outside_window.first()) {
+        (Some(line), _) => format!("{line}{next}"),
+        (None, Some(line)) => format!("{line} allows it, but not at this time{next}"),
+        (None, None) => "no line allows it".to_owned(),
     }
 }
 
