@@ -93,7 +93,7 @@ impl Policy {
             line: verdict.rule().and_then(|rule| self.line(rule)),
             outside_window: match ruling.allowed {
                 true => Vec::new(),
-                false => self.outside_window(names, action, resource, at),
+                false => self.other_lines(names, action, resource, at),
             },
             next_allowed: match ruling.allowed {
                 true => None,
@@ -104,6 +104,22 @@ impl Policy {
             speak_against: plain(against),
             next,
         }
+    }
+
+    /// The lines that allow it at another time, with the policy that they are of.
+    fn other_lines(
+        &self,
+        names: &[String],
+        action: Action,
+        resource: &Resource,
+        at: Instant,
+    ) -> Vec<PolicyLine> {
+        let of_this = |line| PolicyLine {
+            policy: Some(self.digest.clone()),
+            ..line
+        };
+        let lines = self.outside_window(names, action, resource, at).into_iter();
+        lines.map(of_this).collect()
     }
 
     /// What was asked in the end: the environment that decides about a project, or the right to

@@ -190,7 +190,7 @@ impl From<Refusal> for Error {
 
 impl From<Box<Refusal>> for Error {
     fn from(refusal: Box<Refusal>) -> Self {
-        let message = refusal.sentence();
+        let message = refusal.answer();
         Self {
             refusal: Some(refusal),
             ..Self::new(ErrorKind::Forbidden, message)

@@ -11,7 +11,8 @@ use crate::app::audit::report::{
     AuditReport, DutyFinding, ReportList, ReportRequest, ReportedDeployment, report,
 };
 use crate::app::audit::{self, words};
-use crate::app::{csv, history};
+use crate::app::history::{self, Visible};
+use crate::app::csv;
 use crate::domain::{AuditEvent, Deployment, Instant, PolicyLine, Result};
 use crate::web::format;
 use crate::web::forms::FormData;
@@ -274,14 +275,11 @@ fn period(asked: &ReportRequest) -> String {
     }
 }
 
-/// Why a report is empty, where it is about a project that is not known here; empty otherwise.
-fn unknown(asked: &ReportRequest, known: &[&str]) -> String {
-    match &asked.project {
-        Some(name) if !known.contains(&name.as_str()) => {
-            format!("There is no project “{name}” that you may view.")
-        }
-        _ => String::new(),
-    }
+/// Why a report is empty, where it is about a place that is not known here; empty otherwise.
+async fn unknown(visitor: &Visitor, asked: &ReportRequest, visible: &Visible) -> Result<String> {
+    let place = (asked.project.as_deref(), asked.environment.as_deref());
+    let unknown = history::unknown_place(visitor.app(), visitor.actor(), visible, place);
+    Ok(unknown.await?.unwrap_or_default())
 }
 
 /// Who could do what at the place of a report, on its last day.
@@ -333,7 +331,7 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         frame: visitor.frame("Audit report", Section::Audit).await?,
         trail: vec![("Audit log".to_owned(), urls::audit().to_owned())],
         period: period(&asked),
-        unknown: unknown(&asked, &visible.projects()),
+        unknown: unknown(&visitor, &asked, &visible).await?,
         head: head.map_or_else(|why| why, |head| head.to_string()),
         by: visitor.actor().name.clone(),
         window: found.window.unwrap_or_default(),
@@ -364,6 +362,11 @@ pub async fn as_csv(visitor: Visitor, sent: Query<FormData>) -> Result<Response>
     let mut text = csv::line(&["report", "period", &period(&asked)]);
     text += &csv::line(&["report", "by", &visitor.actor().name]);
     text += &csv::line(&["report", "head", &head]);
+    let visible = history::viewable(visitor.app(), visitor.actor()).await?;
+    match unknown(&visitor, &asked, &visible).await? {
+        none if none.is_empty() => {}
+        unknown => text += &csv::line(&["report", "note", &unknown]),
+    }
     let led = |name: &str, cells: Vec<String>| {
         let cells = [vec![name.to_owned()], cells].concat();
         csv::line(&cells)
