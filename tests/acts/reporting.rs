@@ -43,6 +43,7 @@ async fn reported(world: &World, environment: &str) -> AuditReport {
         environment: Some(environment.into()),
         from: noon() - TimeDelta::days(1),
         to: noon() + TimeDelta::days(1),
+        alone: false,
     };
     report(&world.app, &permit(world).await, &wanted).await.unwrap()
 }
@@ -86,6 +87,16 @@ async fn a_report_tells_who_had_a_hand_in_what_and_what_was_out_of_hours() {
             (DutyFinding::OnePerson, "admin")
         ]
     );
+    let only = ReportRequest {
+        project: None,
+        environment: None,
+        from: noon() - TimeDelta::days(1),
+        to: noon() + TimeDelta::days(1),
+        alone: true,
+    };
+    let only = report(&world.app, &permit(&world).await, &only).await.unwrap();
+    let only: Vec<_> = only.deployments.items.iter().map(|one| one.duties.finding).collect();
+    assert_eq!(only, [DutyFinding::OnePerson]);
     // What was refused is no lock.
     let lock = NewLock {
         over: Resource::Environment("shop".into(), "dev".into()),
@@ -167,6 +178,15 @@ async fn the_report_is_a_page_and_a_table() {
         "{table}"
     );
     assert!(table.contains("\r\naccess,2026-11-22 12:00:00 UTC,"), "{table}");
+    // Ada wrote it, who has no account: it was not one person alone.
+    let alone = format!("/audit/report?{query}&duty=alone");
+    let shown = site.get(&alone).await.text().await.unwrap();
+    for said in ["of deployments only those by one person alone", "No deployment was seen through by one person alone."] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    let table = site.get(&alone.replace("report?", "report.csv?")).await.text().await.unwrap();
+    assert_eq!(table.matches("\r\ndeployments,").count(), 1, "only the titles: {table}");
+    assert_eq!(site.get("/audit/report?duty=odd").await.status(), 422);
     let wrong = site.get("/audit/report?from=soon").await;
     assert_eq!(wrong.status(), 422);
 }
@@ -272,6 +292,7 @@ async fn whatever_was_done_the_tables_say_what_the_log_says() {
         environment: None,
         from: noon() - TimeDelta::days(1),
         to: noon() + TimeDelta::days(1),
+        alone: false,
     };
     let all = report(&world.app, &permit(&world).await, &all).await.unwrap();
     assert!(
