@@ -40,7 +40,7 @@ pub mod variables;
 mod words;
 
 pub use access::{Action, Actor, Area, PolicyLine, Resource, TokenScope, UsedToken};
-pub use audit::{AuditEvent, ExportFormat, NewAuditEvent, Outcome};
+pub use audit::{AuditEvent, ExportFormat, NewAuditEvent, Outcome, ReadCause};
 pub use calendar::{Calendar, Freeze, Holidays, Hours, OnHolidays, Window};
 pub use database::DatabaseUrl;
 pub use deployment::{Deployment, DeploymentState, Phase, ServerPart, ServerState, Service, Target};

@@ -6,6 +6,7 @@ mod of_people;
 mod of_settings;
 mod parts;
 
+pub use self::of_settings::read_by;
 pub use self::parts::{Detail, details};
 use self::parts::{time, who};
 use crate::domain::{Action, EventKind, NewAuditEvent};
@@ -177,6 +178,18 @@ mod tests {
             assert_eq!(told, format!("alice was refused to {action} shop/prod."));
         }
         assert_eq!(sentence(&event("odd", json!({}))), "alice: odd shop/prod.");
+    }
+
+    #[test]
+    fn a_policy_event_says_who_had_the_files_read() {
+        for (kind, cause, told) in [
+            ("policy.reloaded", "changed files", "The deployer found the files changed."),
+            ("policy.rejected", "SIGHUP", "The deployer was sent SIGHUP on its host."),
+            ("policy.reloaded", "button", "alice had the files read."),
+        ] {
+            let one = sentence(&event(kind, json!({ "cause": cause })));
+            assert!(one.ends_with(told), "{one}");
+        }
     }
 
     #[test]
