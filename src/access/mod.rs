@@ -189,6 +189,11 @@ impl Access {
         PolicySnapshot::new(Arc::clone(&self.policy.read()))
     }
 
+    /// Whether it is the policy shipped inside the program, which nobody edits.
+    pub fn is_shipped(&self) -> bool {
+        matches!(self.source, Source::Builtin)
+    }
+
     /// The digest of the files in force at this moment.
     pub fn digest(&self) -> String {
         self.policy.read().digest.clone()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
+use super::calendar_times::wrong_day_of;
 use super::diff::{self, PolicyDiff};
 use super::expectations;
 use super::explain::Explanation;
@@ -99,7 +100,8 @@ impl OpenedPolicy {
                 text.escape_debug()
             )
         };
-        expectations::time(text, self.zone()).unwrap_or_else(|| Err(unreadable()))
+        expectations::time(text, self.zone())
+            .unwrap_or_else(|| Err(wrong_day_of(text).unwrap_or_else(unreadable)))
     }
 
     /// What of a question no line names, as sentences: it may be mistyped.
@@ -143,6 +145,12 @@ impl OpenedPolicy {
     pub fn explain(&self, asked: &PolicyQuestion) -> Explanation {
         let policy = &self.loaded.policy;
         policy.explain(&asked.names, asked.action, &asked.resource, asked.at)
+    }
+
+    /// Some groups that would make the answer another one, if the login told them.
+    pub fn deciding_groups(&self, asked: &PolicyQuestion) -> Vec<String> {
+        let policy = &self.loaded.policy;
+        policy.deciding_groups(&asked.names, asked.action, &asked.resource, asked.at)
     }
 
     /// The week around the time of the question.

@@ -70,6 +70,12 @@ impl PolicyAnswers {
             .explain(&asked.names, asked.action, &asked.resource, asked.at)
     }
 
+    /// Some groups that would make the answer another one, if the login told them.
+    pub fn deciding_groups(&self, asked: &PolicyQuestion) -> Vec<String> {
+        self.0
+            .deciding_groups(&asked.names, asked.action, &asked.resource, asked.at)
+    }
+
     /// The week around the time of the question, from Monday by the clock of `zone`.
     pub fn week(&self, asked: &PolicyQuestion, zone: Tz) -> Vec<DrawnDay> {
         self.0.week(asked, zone)

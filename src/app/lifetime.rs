@@ -42,6 +42,7 @@ pub async fn started(app: &App) -> Result<()> {
     policy::keep(app, &change).await?;
     change.commit(Event::new(DeployerStarted, detail)).await?;
     policy::keep_last_good(app);
+    policy::lints::look(app).await;
     Ok(())
 }
 

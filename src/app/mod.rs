@@ -95,6 +95,8 @@ pub struct App {
     comparison: Arc<LastComparison>,
     /// The last policy of the past that was asked about.
     past_policy: Arc<tokio::sync::Mutex<Option<PolicyAnswers>>>,
+    /// What a check says of the policy in force.
+    linted: Arc<parking_lot::Mutex<Option<policy::lints::LintedPolicy>>>,
     /// The ways to log in from outside.
     outside: Arc<Outside>,
     /// Whether refusals are recorded: not where a page only finds out what it may offer.
@@ -126,6 +128,7 @@ impl App {
             verifying: Arc::default(),
             comparison: Arc::default(),
             past_policy: Arc::default(),
+            linted: Arc::default(),
             acts: true,
         }
     }

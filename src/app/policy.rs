@@ -2,6 +2,7 @@
 //! that was in force is kept. And what there is to name in them.
 
 mod changed;
+pub mod lints;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -160,6 +161,7 @@ async fn record(
     if is_other {
         keep_last_good(app);
     }
+    lints::look(app).await;
     Ok(())
 }
 

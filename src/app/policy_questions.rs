@@ -64,7 +64,8 @@ pub struct MayAnswer {
     /// The week around the instant, by the clock of the zone that was asked for.
     pub week: Vec<DrawnDay>,
     pub policy: AnsweringPolicy,
-    /// What of the question is known nowhere, as sentences: a name or a place that was mistyped perhaps.
+    /// What of the question is known nowhere, as sentences: a name or a place that was mistyped perhaps; and
+    /// that the groups are missing which would make the answer another one.
     pub unknown: Vec<String>,
 }
 
@@ -123,7 +124,7 @@ pub async fn may(app: &App, actor: &Actor, asked: MayQuestion, zone: Tz) -> Resu
         true => PolicyAnswers::names_of(actor),
         false => names_of(&asked)?,
     };
-    let unknown = match is_reader {
+    let mut unknown = match is_reader {
         true => unknown(app, &answers, (&asked, is_own), &resource).await?,
         false => Vec::new(),
     };
@@ -133,11 +134,22 @@ pub async fn may(app: &App, actor: &Actor, asked: MayQuestion, zone: Tz) -> Resu
         resource,
         at: asked.at,
     };
+    let asks_groups = is_reader && !is_own && asked.groups.is_empty() && !asked.who.contains(':');
     let answering = tokio::task::spawn_blocking(move || {
         let week = answers.week(&question, zone);
-        (answers.explain(&question), week)
+        let groups = match asks_groups {
+            true => answers.deciding_groups(&question),
+            false => Vec::new(),
+        };
+        (answers.explain(&question), week, groups)
     });
-    let (explanation, week) = answering.await.map_err(Error::internal)?;
+    let (explanation, week, groups) = answering.await.map_err(Error::internal)?;
+    if !groups.is_empty() {
+        let groups = groups.join(", ");
+        unknown.push(format!(
+            "A line for a group would decide otherwise ({groups}): if their login tells groups, write them too."
+        ));
+    }
     Ok(MayAnswer {
         who: if is_own { String::new() } else { asked.who },
         explanation,

@@ -230,6 +230,11 @@ fn a_question_about_what_no_line_names_says_so() {
     told.with(1, "zeo may not deploy", "No line names “zeo”");
     assert!(!told.err.contains("the project"), "{told:?}");
     ask("explain zoe view shpo", dir.path()).with(0, "zoe may view", "No line names the project “shpo”");
+    let told = ask("explain zeo deploy shop/dev", dir.path());
+    told.with(1, "", "(developers, ");
+    told.with(1, "", "if their login tells one, add --group, as in --group developers.");
+    let told = ask("explain zeo deploy shop/dev --group readers", dir.path());
+    assert!(!told.err.contains("add --group"), "{told:?}");
     let of_shipped = run(program().args(["policy", "who", "shop/dev", "administer"]));
     of_shipped.with(0, "admin may administer", "the policy shipped inside the program");
 }

@@ -80,6 +80,9 @@ fn answer(args: &Args) -> Result<(), CommandFailure> {
     for hint in opened.unnamed(&args.who, &asked.resource) {
         complain(hint);
     }
+    if args.group.is_empty() && !args.who.contains(':') {
+        group_hint(&opened.deciding_groups(&asked)).iter().for_each(complain);
+    }
     let explained = Told {
         explanation: opened.explain(&asked),
         week: args.week.then(|| opened.week(&asked)),
@@ -95,6 +98,15 @@ fn answer(args: &Args) -> Result<(), CommandFailure> {
     } else {
         Err(CommandFailure::Printed)
     }
+}
+
+/// That lines for groups would decide otherwise, which only the login knows.
+fn group_hint(groups: &[String]) -> Option<String> {
+    let first = groups.first()?;
+    Some(format!(
+        "A line for a group would decide otherwise ({}): if their login tells one, add --group, as in --group {first}.",
+        groups.join(", ")
+    ))
 }
 
 fn print(args: &Args, told: &Told, zone: Tz) {

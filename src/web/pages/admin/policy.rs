@@ -70,7 +70,7 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
     may_read(&visitor, Area::Policy).await?;
     let (access, now) = (visitor.app().policy(), visitor.now());
     let calendar = access.calendar();
-    let problems = access.problems();
+    let problems = policy::lints::problems(visitor.app());
     let uses = policy::uses(visitor.app(), visitor.actor()).await?;
     let causes = policy::causes(visitor.app(), visitor.actor(), &uses).await?;
     let versions = versions(&uses, causes);
