@@ -124,14 +124,23 @@ impl Policy {
         let in_rules = lines.rules.iter().map(|rule| rule.subject.as_str());
         let in_roles = lines.roles.iter().map(|link| link.from.as_str());
         let groups = in_rules.chain(in_roles).filter(|name| name.starts_with(GROUP));
-        let groups: BTreeSet<&str> = groups.filter(|group| !names.iter().any(|name| name == group)).collect();
+        let groups: BTreeSet<&str> = groups
+            .filter(|group| !names.iter().any(|name| name == group))
+            .collect();
         let answer = self.ruling(names, action, resource, at);
         let decides = |group: &&str| {
-            let with: Vec<String> = [*group].into_iter().map(str::to_owned).chain(names.iter().cloned()).collect();
+            let with: Vec<String> = [*group]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(names.iter().cloned())
+                .collect();
             self.ruling(&with, action, resource, at).allowed != answer.allowed
         };
         let tried = groups.into_iter().take(GROUPS_TRIED).filter(decides);
-        tried.take(GROUPS_NAMED).map(|group| group[GROUP.len()..].to_owned()).collect()
+        tried
+            .take(GROUPS_NAMED)
+            .map(|group| group[GROUP.len()..].to_owned())
+            .collect()
     }
 
     /// The lines that allow it at another time, with the policy that they are of.

@@ -106,7 +106,7 @@ impl OpenedPolicy {
 
     /// What of a question no line names, as sentences: it may be mistyped.
     pub fn unnamed(&self, who: &str, resource: &Resource) -> Vec<String> {
-        let (policy, lines) = (&self.loaded.policy, self.loaded.policy.lines());
+        let lines = self.loaded.policy.lines();
         let mut said = Vec::new();
         let roles = lines.roles.iter().flat_map(|link| [&link.from, &link.to]);
         let mut subjects = roles.chain(lines.rules.iter().map(|rule| &rule.subject));

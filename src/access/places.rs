@@ -119,7 +119,11 @@ fn named_projects<'a>(universe: &BTreeSet<Spot<'a>>) -> BTreeSet<&'a str> {
 }
 
 fn named_environments<'a>(universe: &BTreeSet<Spot<'a>>) -> BTreeSet<&'a str> {
-    universe.iter().map(|spot| spot.environment).filter(is_named).collect()
+    universe
+        .iter()
+        .map(|spot| spot.environment)
+        .filter(is_named)
+        .collect()
 }
 
 /// Words that end what is only counted.

@@ -13,11 +13,7 @@ pub fn line<T: AsRef<str>>(cells: &[T]) -> String {
 fn cell(text: &str) -> String {
     let text = with_turns_named(text);
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula {
-        format!("'{text}")
-    } else {
-        text
-    };
+    let text = if formula { format!("'{text}") } else { text };
     if text.contains([',', '"', '\n', '\r']) {
         return format!("\"{}\"", text.replace('"', "\"\""));
     }

@@ -120,7 +120,9 @@ fn advice(password: &str, names: &[&str]) -> Option<String> {
     let long = words.iter().filter(|word| word.len() >= SHORTEST_NAME);
     let rest = long.fold(lower, |rest, word| rest.replace(word.as_str(), ""));
     if rest.chars().filter(|c| c.is_alphanumeric()).count() < LEAST_BESIDE_NAMES {
-        return Some(format!("It is hardly more than the account's own name. {FEW_WORDS}"));
+        return Some(format!(
+            "It is hardly more than the account's own name. {FEW_WORDS}"
+        ));
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let beginning: String = password.chars().take(LONGEST_ESTIMATED).collect();
@@ -128,8 +130,13 @@ fn advice(password: &str, names: &[&str]) -> Option<String> {
     if found.score() >= WEAKEST_PASSWORD {
         return None;
     }
-    let told = found.feedback().map(|feedback| feedback.to_string().trim().to_owned());
-    Some(told.filter(|told| !told.is_empty()).unwrap_or_else(|| FEW_WORDS.to_owned()))
+    let told = found
+        .feedback()
+        .map(|feedback| feedback.to_string().trim().to_owned());
+    Some(
+        told.filter(|told| !told.is_empty())
+            .unwrap_or_else(|| FEW_WORDS.to_owned()),
+    )
 }
 
 /// The advice where there is no better one.

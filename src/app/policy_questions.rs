@@ -21,7 +21,7 @@ use crate::domain::access::VISITOR;
 use crate::domain::calendar::beginning;
 use crate::domain::{Action, Actor, Area, Error, Instant, Resource, Result, if_found};
 use crate::store::policies::{self, PolicyUse};
-use crate::store::{environments, projects, users};
+use crate::store::{projects, users};
 
 /// What is asked of a place: the actions that are done to one.
 pub const PLACE_ACTIONS: [Action; 9] = [
@@ -214,7 +214,9 @@ pub async fn rights(
         let (resource, in_force) = (resource.clone(), used.in_force);
         let making = tokio::task::spawn_blocking(move || match day {
             None => Some(used.answers.table(&resource, &PLACE_ACTIONS, now)),
-            Some(day) => used.answers.table_of_day(&resource, &PLACE_ACTIONS, day, in_force),
+            Some(day) => used
+                .answers
+                .table_of_day(&resource, &PLACE_ACTIONS, day, in_force),
         });
         let table = making.await.map_err(Error::internal)?.ok_or_else(no_such_day)?;
         tables.push(PolicyTable {
@@ -306,7 +308,12 @@ async fn of_day(app: &App, (day, zone): (NaiveDate, Tz)) -> Result<(Vec<UsedPoli
     let mut uses = policies::uses_within(&app.store, (from, until), POLICIES_SHOWN as u64 + 1).await?;
     // Starts and further instances use the same one again.
     uses.dedup_by(|later, earlier| later.digest == earlier.digest);
-    let ends: Vec<Instant> = uses.iter().skip(1).map(|next| next.since).chain([until]).collect();
+    let ends: Vec<Instant> = uses
+        .iter()
+        .skip(1)
+        .map(|next| next.since)
+        .chain([until])
+        .collect();
     let more = uses.len() > POLICIES_SHOWN;
     uses.truncate(POLICIES_SHOWN);
     let mut found = Vec::new();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::Name;
 use super::words::words;
-use super::{Instant, TokenId};
+use super::TokenId;
 
 /// The name under which a request without login acts.
 pub const GUEST: &str = "default";

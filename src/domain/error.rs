@@ -5,7 +5,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use super::access::Refusal;
+use super::refusal::Refusal;
 
 /// The result of everything whose error may reach a person.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

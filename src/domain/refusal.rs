@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::access::{Action, Actor, PolicyLine, Resource, UsedToken};
 use super::Instant;
+use super::access::{Action, Actor, PolicyLine, Resource, UsedToken};
 
 /// A refusal by policy, with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -290,7 +290,8 @@ impl TreeSource {
         };
         let sent = ask(session, STAGE, &args.map(str::as_bytes), limits.transfer(stdin)).await;
         let readers = layout.rules.readers.as_deref();
-        let answer = sent.map_err(|trouble| Error::from(with_group(trouble, readers)).after(beside.clone()))?;
+        let answer =
+            sent.map_err(|trouble| Error::from(with_group(trouble, readers)).after(beside.clone()))?;
         match answer.text("root") {
             Some(root) if answer.ended() => Ok(root),
             _ => Err(Error::from(Trouble::Vanished).after(beside)),

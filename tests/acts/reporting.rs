@@ -95,7 +95,12 @@ async fn a_report_tells_who_had_a_hand_in_what_and_what_was_out_of_hours() {
         alone: true,
     };
     let only = report(&world.app, &permit(&world).await, &only).await.unwrap();
-    let only: Vec<_> = only.deployments.items.iter().map(|one| one.duties.finding).collect();
+    let only: Vec<_> = only
+        .deployments
+        .items
+        .iter()
+        .map(|one| one.duties.finding)
+        .collect();
     assert_eq!(only, [DutyFinding::OnePerson]);
     // What was refused is no lock.
     let lock = NewLock {
@@ -181,11 +186,23 @@ async fn the_report_is_a_page_and_a_table() {
     // Ada wrote it, who has no account: it was not one person alone.
     let alone = format!("/audit/report?{query}&duty=alone");
     let shown = site.get(&alone).await.text().await.unwrap();
-    for said in ["of deployments only those by one person alone", "No deployment was seen through by one person alone."] {
+    for said in [
+        "of deployments only those by one person alone",
+        "No deployment was seen through by one person alone.",
+    ] {
         assert!(shown.contains(said), "{said}: {shown}");
     }
-    let table = site.get(&alone.replace("report?", "report.csv?")).await.text().await.unwrap();
-    assert_eq!(table.matches("\r\ndeployments,").count(), 1, "only the titles: {table}");
+    let table = site
+        .get(&alone.replace("report?", "report.csv?"))
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert_eq!(
+        table.matches("\r\ndeployments,").count(),
+        1,
+        "only the titles: {table}"
+    );
     assert_eq!(site.get("/audit/report?duty=odd").await.status(), 422);
     let wrong = site.get("/audit/report?from=soon").await;
     assert_eq!(wrong.status(), 422);

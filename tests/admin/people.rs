@@ -288,9 +288,15 @@ async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
     }
     let log = page(&site, "/audit?action=policy.reloaded").await;
     assert!(log.contains("admin had the files read. Rights:"), "{log}");
-    assert!(log.contains(&format!("href=\"{comparison}\">what it changed</a>")), "{log}");
+    assert!(
+        log.contains(&format!("href=\"{comparison}\">what it changed</a>")),
+        "{log}"
+    );
     let log = page(&site, "/audit?action=deployer.started").await;
-    assert!(log.contains("by <a href=\"/audit?action=deployer.started&#38;actor=engine\">the deployer</a>"), "{log}");
+    assert!(
+        log.contains("by <a href=\"/audit?action=deployer.started&#38;actor=engine\">the deployer</a>"),
+        "{log}"
+    );
 
     let (last, next) = (
         format!("id=\"policy.csv-{lines}\""),

@@ -232,7 +232,11 @@ fn a_question_about_what_no_line_names_says_so() {
     ask("explain zoe view shpo", dir.path()).with(0, "zoe may view", "No line names the project “shpo”");
     let told = ask("explain zeo deploy shop/dev", dir.path());
     told.with(1, "", "(developers, ");
-    told.with(1, "", "if their login tells one, add --group, as in --group developers.");
+    told.with(
+        1,
+        "",
+        "if their login tells one, add --group, as in --group developers.",
+    );
     let told = ask("explain zeo deploy shop/dev --group readers", dir.path());
     assert!(!told.err.contains("add --group"), "{told:?}");
     let of_shipped = run(program().args(["policy", "who", "shop/dev", "administer"]));

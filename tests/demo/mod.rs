@@ -134,7 +134,12 @@ async fn pages_answer_and_nothing_is_left() {
     let digest = demo.app.policy().digest();
     let uses = deployer::store::policies::uses(&demo.store, 10).await.unwrap();
     assert_eq!(uses.iter().map(|one| &one.digest).collect::<Vec<_>>(), [&digest]);
-    assert!(deployer::store::policies::files(&demo.store, &digest).await.unwrap().is_some());
+    assert!(
+        deployer::store::policies::files(&demo.store, &digest)
+            .await
+            .unwrap()
+            .is_some()
+    );
     let url = demo.url.clone();
     demo.stop().await.unwrap();
     assert!(!dir.exists());

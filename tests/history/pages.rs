@@ -74,8 +74,14 @@ async fn a_reader_sees_full_pages_of_what_they_may_see_and_nothing_else() {
     for (text, name) in [(&hidden, "blog"), (&none, "glob")] {
         let sentence = format!("There is no project “{name}” that you may view.");
         assert!(text.contains(&sentence), "{text}");
-        assert!(text.contains(&format!("<option value=\"{name}\" selected>")), "{text}");
-        assert_eq!(site.get(&format!("/history.csv?project={name}")).await.status(), 422);
+        assert!(
+            text.contains(&format!("<option value=\"{name}\" selected>")),
+            "{text}"
+        );
+        assert_eq!(
+            site.get(&format!("/history.csv?project={name}")).await.status(),
+            422
+        );
     }
     assert_eq!(hidden.replace("blog", "glob"), none);
 
@@ -128,7 +134,10 @@ async fn an_empty_list_says_why() {
     );
     busy(&site).await;
     let text = page(&site, "/history?project=shop&environment=nope").await;
-    assert!(text.contains("There is no environment “nope” of shop that you may view."), "{text}");
+    assert!(
+        text.contains("There is no environment “nope” of shop that you may view."),
+        "{text}"
+    );
     let text = page(&site, "/history?user=nobody").await;
     assert!(text.contains("No deployment matches") && text.contains("value=\"nobody\""));
 }

@@ -267,8 +267,14 @@ async fn an_auditor_asks_who_could_deploy_on_an_earlier_day() {
     assert_says(&text, &["gone", "By the policy that was in force then"]);
     assert_eq!(text.matches("class=\"table stacking rights\"").count(), 2);
     let clock = (now - chrono::TimeDelta::days(3)).format("%H:%M");
-    for (from, until) in [("00:00".to_owned(), clock.to_string()), (clock.to_string(), "24:00".to_owned())] {
-        assert_says(&text, &[&format!("In force from {from} to {until} of that day (UTC).")]);
+    for (from, until) in [
+        ("00:00".to_owned(), clock.to_string()),
+        (clock.to_string(), "24:00".to_owned()),
+    ] {
+        assert_says(
+            &text,
+            &[&format!("In force from {from} to {until} of that day (UTC).")],
+        );
     }
     assert_says(&text, &[&format!("<span class=\"when\">00:00–{clock}</span>")]);
     let (_, text) = page(&site, &ask(30)).await;

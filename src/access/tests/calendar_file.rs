@@ -129,7 +129,10 @@ const WRONG_ENDS: &[(&str, &str)] = &[
         "12-19T18:00:00",
         "“12-19T18:00:00” has no year: write the year first, as 2026-12-19T18:00:00.",
     ),
-    ("12-19", "“12-19” has no year: write the year first, as 2026-12-19."),
+    (
+        "12-19",
+        "“12-19” has no year: write the year first, as 2026-12-19.",
+    ),
     (
         "2026-12-19T25:00:00",
         "“25:00” is not a time, as a day ends at 24:00.",

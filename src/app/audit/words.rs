@@ -133,7 +133,9 @@ pub fn meant_by(words: &str) -> MeantEvents {
         let said = format!("{} {synonyms}", kind.title());
         fits(&said.to_lowercase()) && !names.iter().any(|name| name == kind.as_str())
     });
-    let telling: Vec<_> = telling.map(|(_, kind, detail)| (kind.as_str(), *detail)).collect();
+    let telling: Vec<_> = telling
+        .map(|(_, kind, detail)| (kind.as_str(), *detail))
+        .collect();
     if names.is_empty() && telling.is_empty() {
         names.push(words);
     }
@@ -183,8 +185,16 @@ mod tests {
     #[test]
     fn a_policy_event_says_who_had_the_files_read() {
         for (kind, cause, told) in [
-            ("policy.reloaded", "changed files", "The deployer found the files changed."),
-            ("policy.rejected", "SIGHUP", "The deployer was sent SIGHUP on its host."),
+            (
+                "policy.reloaded",
+                "changed files",
+                "The deployer found the files changed.",
+            ),
+            (
+                "policy.rejected",
+                "SIGHUP",
+                "The deployer was sent SIGHUP on its host.",
+            ),
             ("policy.reloaded", "button", "alice had the files read."),
         ] {
             let one = sentence(&event(kind, json!({ "cause": cause })));
@@ -224,10 +234,18 @@ mod tests {
             let mut names = found.names.iter().map(String::as_str).chain(telling);
             assert!(names.any(|one| one == name), "{words}: {found:?}");
         }
-        assert!(!meant_by("failed login").names.contains(&"login.succeeded".to_owned()));
+        assert!(
+            !meant_by("failed login")
+                .names
+                .contains(&"login.succeeded".to_owned())
+        );
         let rollbacks = meant_by("rollback");
         assert_eq!(rollbacks.names, ["rollback.refused"]);
-        assert!(rollbacks.telling.contains(&("deployment.requested", "\"kind\":\"rollback\"")));
+        assert!(
+            rollbacks
+                .telling
+                .contains(&("deployment.requested", "\"kind\":\"rollback\""))
+        );
         assert!(meant_by("lock").names.contains(&"lock.created".to_owned()));
         assert!(meant_by("deploy").telling.is_empty(), "{:?}", meant_by("deploy"));
     }

@@ -43,7 +43,10 @@ async fn looked(app: App) {
         Ok(existing) => Some(existing),
         Err(error) => {
             let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "the names in the policy could not be compared with the database");
+            tracing::warn!(
+                error,
+                "the names in the policy could not be compared with the database"
+            );
             None
         }
     };

@@ -25,7 +25,10 @@ pub(super) async fn demand_project(
         return Ok(());
     }
     let visible = history::viewable(app, actor).await?;
-    let places = visible.places.iter().filter(|(_, environment)| environment == name);
+    let places = visible
+        .places
+        .iter()
+        .filter(|(_, environment)| environment == name);
     let places: Vec<String> = places
         .map(|(project, environment)| format!("{project}/{environment}"))
         .collect();
@@ -36,7 +39,8 @@ pub(super) async fn demand_project(
 }
 
 fn complaint(name: &str, places: &[String]) -> String {
-    let mistake = format!("“{name}” is an environment, and no project is called so: write PROJECT/ENVIRONMENT");
+    let mistake =
+        format!("“{name}” is an environment, and no project is called so: write PROJECT/ENVIRONMENT");
     let shown = places.iter().take(SUGGESTED).cloned().collect::<Vec<_>>();
     let further = match places.len() > SUGGESTED {
         true => ", and others.",
@@ -72,7 +76,8 @@ mod tests {
 
     #[test]
     fn a_complaint_suggests_some_of_the_places() {
-        let places = |count: usize| -> Vec<String> { (0..count).map(|number| format!("p{number}/prod")).collect() };
+        let places =
+            |count: usize| -> Vec<String> { (0..count).map(|number| format!("p{number}/prod")).collect() };
         assert!(complaint("prod", &[]).ends_with("write PROJECT/ENVIRONMENT."));
         assert!(complaint("prod", &places(1)).ends_with(", as p0/prod."));
         assert!(complaint("prod", &places(2)).ends_with(": p0/prod, p1/prod."));

@@ -81,7 +81,9 @@ fn answer(args: &Args) -> Result<(), CommandFailure> {
         complain(hint);
     }
     if args.group.is_empty() && !args.who.contains(':') {
-        group_hint(&opened.deciding_groups(&asked)).iter().for_each(complain);
+        group_hint(&opened.deciding_groups(&asked))
+            .iter()
+            .for_each(complain);
     }
     let explained = Told {
         explanation: opened.explain(&asked),

@@ -7,9 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::columns::{instant, micros, word};
 use super::super::entities::audit_events::Model;
-use crate::domain::{
-    AuditEvent, AuditId, DeploymentId, Instant, NewAuditEvent, Outcome, with_turns_escaped,
-};
+use crate::domain::{AuditEvent, AuditId, DeploymentId, Instant, NewAuditEvent, Outcome, with_turns_escaped};
 
 /// The form of the hash in events that are appended now. An event without a version has form 1, which does
 /// not cover its number.

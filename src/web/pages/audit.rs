@@ -152,7 +152,10 @@ fn comparison(event: &NewAuditEvent) -> Option<String> {
         let is_digest = !digest.is_empty() && digest.chars().all(|c| c.is_ascii_hexdigit());
         is_digest.then_some(digest)
     };
-    Some(urls::admin_policy_comparison(digest("before")?, digest("policy")?))
+    Some(urls::admin_policy_comparison(
+        digest("before")?,
+        digest("policy")?,
+    ))
 }
 
 fn row(filter: &FilterForm, audited: AuditEvent, reads_policy: bool) -> Row {

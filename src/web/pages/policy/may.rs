@@ -181,7 +181,9 @@ fn view(visitor: &Visitor, found: MayAnswer, (at, zone): (Instant, Tz), form: &F
         with: with(&one.ruling),
         names: one.names.join(", "),
         next: next(&one, zone),
-        next_allowed: one.next_allowed.map_or(String::new(), |next| zone::words(next, zone)),
+        next_allowed: one
+            .next_allowed
+            .map_or(String::new(), |next| zone::words(next, zone)),
         at_other_times: match &one.line {
             // A line that forbids it overrides them.
             Some(_) => Vec::new(),
