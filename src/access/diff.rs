@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::cells::{Cell, Cells};
 use super::describe::Windows;
 use super::grid::{Grid, NOWHERE, Spot, crossed};
-use super::places::{LeftOut, left_out, places};
+use super::places::{NamedPlaces, left_out, places};
 use super::policy::Policy;
 use super::rights::people;
 use super::rule::Rule;
@@ -37,7 +37,7 @@ pub struct RightsChange {
     pub places: Vec<String>,
     /// Places that [`Self::places`] leaves out and only counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<NamedPlaces>,
     /// The windows in which it is so, in words.
     pub windows: String,
     /// An instant at which it is so.

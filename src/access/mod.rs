@@ -75,7 +75,7 @@ pub use lints::Existing;
 pub use load::check;
 pub use opened::{OpenedPolicy, names_for};
 pub use permit::Permit;
-pub use places::LeftOut;
+pub use places::NamedPlaces;
 pub use policy_answers::PolicyAnswers;
 pub use problem::{PolicyReport, Problem, Severity};
 pub use question::PolicyQuestion;

@@ -13,14 +13,14 @@ const NAMED: usize = 3;
 
 /// The places that a sentence only counts: `any project but 12 named ones`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LeftOut {
+pub struct NamedPlaces {
     /// `project` or `environment`.
     pub kind: &'static str,
     pub names: Vec<String>,
 }
 
 /// The places that are left out in `told`, words of [`places`], and only counted there.
-pub(super) fn left_out(told: &[String], universe: &BTreeSet<Spot<'_>>) -> Vec<LeftOut> {
+pub(super) fn left_out(told: &[String], universe: &BTreeSet<Spot<'_>>) -> Vec<NamedPlaces> {
     let is_told = |words: &str| told.iter().any(|one| one.contains(words));
     // Most places are told without.
     if !is_told(COUNTED) {
@@ -28,7 +28,7 @@ pub(super) fn left_out(told: &[String], universe: &BTreeSet<Spot<'_>>) -> Vec<Le
     }
     let of = |kind, names: BTreeSet<&str>| {
         let is_meant = names.len() > NAMED && is_told(&all_but(kind, &names));
-        is_meant.then(|| LeftOut {
+        is_meant.then(|| NamedPlaces {
             kind,
             names: names.into_iter().map(str::to_owned).collect(),
         })

@@ -12,15 +12,16 @@ use serde_json::json;
 use tokio::time::Instant as Moment;
 use tokio_util::sync::CancellationToken;
 
+pub use self::lints::existing;
 use super::App;
 use super::audit::words;
-use crate::access::{Existing, PolicyDiff, PolicyFiles, PolicySnapshot, Problem};
+use crate::access::{PolicyDiff, PolicyFiles, PolicySnapshot, Problem};
 use crate::config::Config;
 use crate::domain::{
     Action, Actor, Area, Error, Event, EventKind, Instant, Outcome, ReadCause, Resource, Result,
 };
 use crate::store::policies::{self, PolicyUse};
-use crate::store::{AuditFilter, Change, Page, Right, Store, audit, environments, projects, users};
+use crate::store::{AuditFilter, Change, Page, Right, Store, audit};
 use crate::{private, small_file};
 
 /// What the audit log says was reloaded.
@@ -346,21 +347,4 @@ pub async fn compare(
         ))
     };
     Ok((both, compared(app.now(), load).await))
-}
-
-/// The projects, environments and users that lines can name.
-///
-/// # Errors
-/// Of the store.
-pub async fn existing(store: &Store) -> Result<Existing> {
-    let (all, environments) = (projects::list(store).await?, environments::all(store).await?);
-    let mut existing = Existing::default();
-    for project in all {
-        let own = environments.iter().filter(|one| one.project_id == project.id);
-        let names = own.map(|one| one.name.to_string()).collect();
-        existing.projects.insert(project.name.to_string(), names);
-    }
-    let users = users::list(store).await?;
-    existing.users = users.into_iter().map(|user| user.name.to_string()).collect();
-    Ok(existing)
 }

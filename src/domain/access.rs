@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::TokenId;
 use super::names::Name;
 use super::words::words;
-use super::TokenId;
 
 /// The name under which a request without login acts.
 pub const GUEST: &str = "default";

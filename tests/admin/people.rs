@@ -283,6 +283,8 @@ async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
     );
     let comparison = format!("/admin/policy/versions/{before}/to/{after}");
     assert!(shown.contains(&comparison), "{shown}");
+    // What a check says is told by a deployer that serves, too.
+    assert!(shown.contains("There is no user “nina”"), "{shown}");
     for cause in ["admin had the files read.", "The deployer started."] {
         assert!(shown.contains(cause), "{shown}");
     }
@@ -359,7 +361,7 @@ async fn a_password_from_an_administrator_is_changed_at_the_first_login() {
     let change = |to: &'static str| [("old", "three plain words"), ("password", to), ("again", to)];
     for (refused, why) in [
         ("three plain words", "Choose another one"),
-        ("nina-nina-nina", "first that anybody"),
+        ("nina-nina-nina", "too easy to guess"),
     ] {
         let answer = site.post("/profile", &change(refused)).await;
         assert_eq!(answer.status(), 422);

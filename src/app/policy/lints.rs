@@ -3,20 +3,15 @@
 
 use std::time::Duration;
 
-use crate::access::{OpenedPolicy, Problem};
+use crate::access::{Existing, OpenedPolicy, Problem};
 use crate::app::App;
+use crate::domain::Result;
+use crate::store::{Store, environments, projects, users};
 
 /// How long a read or a start waits for it; a policy that takes longer is looked through all the same.
 const WAITING: Duration = Duration::from_secs(3);
 /// Warnings of one policy that are logged.
 const WARNINGS_LOGGED: usize = 50;
-
-/// A policy that was looked through.
-#[derive(Debug, Clone)]
-pub struct LintedPolicy {
-    digest: String,
-    problems: Vec<Problem>,
-}
 
 /// The problems of the files as they were last read and, where none is an error, what a check says of them.
 pub fn problems(app: &App) -> Vec<Problem> {
@@ -25,8 +20,8 @@ pub fn problems(app: &App) -> Vec<Problem> {
         return of_reading;
     }
     let linted = app.linted.lock().clone();
-    let fits = linted.filter(|linted| linted.digest == app.access.digest());
-    fits.map_or(of_reading, |linted| linted.problems)
+    let fits = linted.filter(|(digest, _)| *digest == app.access.digest());
+    fits.map_or(of_reading, |(_, problems)| problems)
 }
 
 /// Looks through the policy in force, if its files are somebody's. Whatever keeps it from that keeps nothing else.
@@ -39,7 +34,7 @@ pub(in crate::app) async fn look(app: &App) {
 }
 
 async fn looked(app: App) {
-    let existing = match super::existing(&app.store).await {
+    let existing = match existing(&app.store).await {
         Ok(existing) => Some(existing),
         Err(error) => {
             let error: &dyn std::error::Error = &error;
@@ -63,5 +58,22 @@ async fn looked(app: App) {
     for problem in warnings.take(WARNINGS_LOGGED) {
         tracing::warn!(%problem, "the policy has a warning");
     }
-    *app.linted.lock() = Some(LintedPolicy { digest, problems });
+    *app.linted.lock() = Some((digest, problems));
+}
+
+/// The projects, environments and users that lines can name.
+///
+/// # Errors
+/// Of the store.
+pub async fn existing(store: &Store) -> Result<Existing> {
+    let (all, environments) = (projects::list(store).await?, environments::all(store).await?);
+    let mut existing = Existing::default();
+    for project in all {
+        let own = environments.iter().filter(|one| one.project_id == project.id);
+        let names = own.map(|one| one.name.to_string()).collect();
+        existing.projects.insert(project.name.to_string(), names);
+    }
+    let users = users::list(store).await?;
+    existing.users = users.into_iter().map(|user| user.name.to_string()).collect();
+    Ok(existing)
 }

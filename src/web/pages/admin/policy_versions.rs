@@ -9,7 +9,7 @@ use poem::{Response, handler};
 use similar::{ChangeTag, TextDiff};
 
 use super::{Part, Tabs, tabs};
-use crate::access::{LeftOut, PolicyFiles, Problem, RightsChange};
+use crate::access::{NamedPlaces, PolicyFiles, Problem, RightsChange};
 use crate::app::policy::{self, RightsCompared};
 use crate::domain::Result;
 use crate::domain::access::GUEST;
@@ -200,7 +200,7 @@ fn rights_rows(differences: Vec<RightsChange>) -> Vec<RightsRow> {
 }
 
 /// `The 12 named projects`, and which those are.
-fn left_out(one: LeftOut) -> (String, String) {
+fn left_out(one: NamedPlaces) -> (String, String) {
     let title = format!("The {} named {}s", one.names.len(), one.kind);
     (title, one.names.join(", "))
 }
