@@ -262,6 +262,21 @@ async fn assert_recorded(site: &crate::web::support::TestSite) {
     assert!(sentence.ends_with("Rights: 1 user or group gains."), "{sentence}");
 }
 
+/// The audit log says who had the policy read, and leads to what it changed.
+async fn assert_told_in_the_log(site: &crate::web::support::TestSite, comparison: &str) {
+    let log = page(site, "/audit?action=policy.reloaded").await;
+    assert!(log.contains("admin had the files read. Rights:"), "{log}");
+    assert!(
+        log.contains(&format!("href=\"{comparison}\">what it changed</a>")),
+        "{log}"
+    );
+    let log = page(site, "/audit?action=deployer.started").await;
+    assert!(
+        log.contains("by <a href=\"/audit?action=deployer.started&#38;actor=engine\">the deployer</a>"),
+        "{log}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
     // Of files that can be changed.
@@ -288,17 +303,7 @@ async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
     for cause in ["admin had the files read.", "The deployer started."] {
         assert!(shown.contains(cause), "{shown}");
     }
-    let log = page(&site, "/audit?action=policy.reloaded").await;
-    assert!(log.contains("admin had the files read. Rights:"), "{log}");
-    assert!(
-        log.contains(&format!("href=\"{comparison}\">what it changed</a>")),
-        "{log}"
-    );
-    let log = page(&site, "/audit?action=deployer.started").await;
-    assert!(
-        log.contains("by <a href=\"/audit?action=deployer.started&#38;actor=engine\">the deployer</a>"),
-        "{log}"
-    );
+    assert_told_in_the_log(&site, &comparison).await;
 
     let (last, next) = (
         format!("id=\"policy.csv-{lines}\""),
