@@ -86,7 +86,26 @@ pub(super) fn wrong_time(text: &str) -> Option<String> {
         return Some(wrong_clock(time).unwrap_or(why));
     }
     let is_day = date.starts_with(|c: char| c.is_ascii_digit());
-    wrong_day(date).or_else(|| wrong_clock(time.filter(|_| is_day)?))
+    let wrong = wrong_day(date).or_else(|| wrong_clock(time.filter(|_| is_day)?));
+    wrong.or_else(|| without_year(text))
+}
+
+/// What is wrong with the day of `2026-11-31 10:00` or `11-23 10:00`, as a sentence, where that can be told.
+pub(super) fn wrong_day_of(text: &str) -> Option<String> {
+    let date = text.split([' ', 'T']).next().unwrap_or_default();
+    wrong_day(date).or_else(|| without_year(text))
+}
+
+/// That a time like `12-18T18:00:00` has no year. Only holidays come back every year.
+fn without_year(text: &str) -> Option<String> {
+    let (month, rest) = text.split_once('-')?;
+    let day = rest.split([' ', 'T', 't']).next()?;
+    let is_number = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_without = is_number(month) && is_number(day);
+    is_without.then(|| {
+        let shown = text.escape_debug();
+        format!("“{shown}” has no year: write the year first, as 2026-{shown}.")
+    })
 }
 
 /// What is wrong with a day like `2026-02-30` or `02-30`, as a sentence.

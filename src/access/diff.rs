@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::cells::{Cell, Cells};
 use super::describe::Windows;
 use super::grid::{Grid, NOWHERE, Spot, crossed};
-use super::places::places;
+use super::places::{NamedPlaces, left_out, places};
 use super::policy::Policy;
 use super::rights::people;
 use super::rule::Rule;
@@ -35,6 +35,9 @@ pub struct RightsChange {
     pub actions: Vec<Action>,
     /// `project/environment`, `*` for each; `everything` for what belongs to no project.
     pub places: Vec<String>,
+    /// Places that [`Self::places`] leaves out and only counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<NamedPlaces>,
     /// The windows in which it is so, in words.
     pub windows: String,
     /// An instant at which it is so.
@@ -314,6 +317,7 @@ impl<'a> PolicyComparison<'a> {
                 but: but.into_iter().collect(),
                 windows,
                 actions,
+                left_out: left_out(&places, universe),
                 places,
                 example: example.unwrap_or_default(),
             }

@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::calendar_times::wrong_day_of;
 use super::columns::{is_name, is_subject};
 use super::files::{LineStarts, TESTS, read_toml};
 use super::policy::Policy;
@@ -135,7 +136,7 @@ pub(super) fn read(sentence: &str, zone: Tz, groups: bool) -> Result<Expectation
         action: action.parse().map_err(|why| format!("{why}."))?,
         resource: resource_of(resource.trim(), groups).ok_or_else(unreadable)?,
         second: second.map(str::to_owned),
-        at: time(at.trim(), zone).ok_or_else(unreadable)??,
+        at: time(at.trim(), zone).ok_or_else(|| wrong_day_of(at.trim()).unwrap_or_else(unreadable))??,
         line: 0,
     })
 }

@@ -1,6 +1,6 @@
 //! Why somebody may or may not do something at an instant, and when that changes next.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use serde::Serialize;
 
@@ -12,6 +12,12 @@ use crate::domain::{Action, Instant, PolicyLine, Resource};
 
 /// How far ahead the next change is looked for: over a year, so that yearly holidays are seen.
 const DAYS_AHEAD: u16 = 400;
+/// Groups of which it is tried whether they would make an answer another one.
+const GROUPS_TRIED: usize = 200;
+/// Groups of those that are named.
+const GROUPS_NAMED: usize = 3;
+/// What the names of groups begin with.
+const GROUP: &str = "group:";
 
 /// Whether something is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,6 +48,10 @@ pub struct Explanation {
     pub ruling: Ruling,
     /// The line that decided; `None` when no line speaks for it.
     pub line: Option<PolicyLine>,
+    /// The lines that allow it at another time, where it is not allowed.
+    pub outside_window: Vec<PolicyLine>,
+    /// The next instant at which it is allowed, where it is not allowed now and one is near enough to be found.
+    pub next_allowed: Option<Instant>,
     pub speak_for: Vec<SpeakingLine>,
     pub speak_against: Vec<SpeakingLine>,
     /// When it changes next, and to what; `None`: not within a year.
@@ -87,11 +97,66 @@ impl Policy {
             place: resource.to_string(),
             at,
             line: verdict.rule().and_then(|rule| self.line(rule)),
+            outside_window: match ruling.allowed {
+                true => Vec::new(),
+                false => self.other_lines(names, action, resource, at),
+            },
+            next_allowed: match ruling.allowed {
+                true => None,
+                false => self.next_allowed(names, action, resource, at),
+            },
             ruling,
             speak_for: plain(fore),
             speak_against: plain(against),
             next,
         }
+    }
+
+    /// Some groups of which each alone would make the answer another one, if the login told it.
+    pub fn deciding_groups(
+        &self,
+        names: &[String],
+        action: Action,
+        resource: &Resource,
+        at: Instant,
+    ) -> Vec<String> {
+        let lines = self.lines();
+        let in_rules = lines.rules.iter().map(|rule| rule.subject.as_str());
+        let in_roles = lines.roles.iter().map(|link| link.from.as_str());
+        let groups = in_rules.chain(in_roles).filter(|name| name.starts_with(GROUP));
+        let groups: BTreeSet<&str> = groups
+            .filter(|group| !names.iter().any(|name| name == group))
+            .collect();
+        let answer = self.ruling(names, action, resource, at);
+        let decides = |group: &&str| {
+            let with: Vec<String> = [*group]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(names.iter().cloned())
+                .collect();
+            self.ruling(&with, action, resource, at).allowed != answer.allowed
+        };
+        let tried = groups.into_iter().take(GROUPS_TRIED).filter(decides);
+        tried
+            .take(GROUPS_NAMED)
+            .map(|group| group[GROUP.len()..].to_owned())
+            .collect()
+    }
+
+    /// The lines that allow it at another time, with the policy that they are of.
+    fn other_lines(
+        &self,
+        names: &[String],
+        action: Action,
+        resource: &Resource,
+        at: Instant,
+    ) -> Vec<PolicyLine> {
+        let of_this = |line| PolicyLine {
+            policy: Some(self.digest.clone()),
+            ..line
+        };
+        let lines = self.outside_window(names, action, resource, at).into_iter();
+        lines.map(of_this).collect()
     }
 
     /// What was asked in the end: the environment that decides about a project, or the right to

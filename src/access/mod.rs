@@ -75,6 +75,7 @@ pub use lints::Existing;
 pub use load::check;
 pub use opened::{OpenedPolicy, names_for};
 pub use permit::Permit;
+pub use places::NamedPlaces;
 pub use policy_answers::PolicyAnswers;
 pub use problem::{PolicyReport, Problem, Severity};
 pub use question::PolicyQuestion;
@@ -186,6 +187,11 @@ impl Access {
     /// The policy in force at this moment.
     pub fn snapshot(&self) -> PolicySnapshot {
         PolicySnapshot::new(Arc::clone(&self.policy.read()))
+    }
+
+    /// Whether it is the policy shipped inside the program, which nobody edits.
+    pub fn is_shipped(&self) -> bool {
+        matches!(self.source, Source::Builtin)
     }
 
     /// The digest of the files in force at this moment.

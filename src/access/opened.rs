@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
+use super::calendar_times::wrong_day_of;
 use super::diff::{self, PolicyDiff};
 use super::expectations;
 use super::explain::Explanation;
@@ -99,12 +100,13 @@ impl OpenedPolicy {
                 text.escape_debug()
             )
         };
-        expectations::time(text, self.zone()).unwrap_or_else(|| Err(unreadable()))
+        expectations::time(text, self.zone())
+            .unwrap_or_else(|| Err(wrong_day_of(text).unwrap_or_else(unreadable)))
     }
 
     /// What of a question no line names, as sentences: it may be mistyped.
     pub fn unnamed(&self, who: &str, resource: &Resource) -> Vec<String> {
-        let (policy, lines) = (&self.loaded.policy, self.loaded.policy.lines());
+        let lines = self.loaded.policy.lines();
         let mut said = Vec::new();
         let roles = lines.roles.iter().flat_map(|link| [&link.from, &link.to]);
         let mut subjects = roles.chain(lines.rules.iter().map(|rule| &rule.subject));
@@ -114,24 +116,41 @@ impl OpenedPolicy {
                 who.escape_debug()
             ));
         }
-        if let Resource::Project(project) | Resource::Environment(project, _) = resource {
-            let key = policy.key(resource);
-            let in_groups = lines.groups.iter().map(|link| link.from.as_str());
-            let mut keys = in_groups.chain(lines.rules.iter().map(|rule| rule.key.as_str()));
-            if !keys.any(|one| one == key) {
-                said.push(format!(
-                    "No line names the project “{}”, so only lines for all projects count for it.",
-                    project.escape_debug()
-                ));
-            }
-        }
+        said.extend(self.unnamed_project(resource));
         said
+    }
+
+    /// That no line names the project of `resource`; an environment alone is hardly meant.
+    pub fn unnamed_project(&self, resource: &Resource) -> Option<String> {
+        let policy = &self.loaded.policy;
+        let (Resource::Project(project) | Resource::Environment(project, _)) = resource else {
+            return None;
+        };
+        if policy.names_project(resource) {
+            return None;
+        }
+        let is_environment = policy.environments().any(|one| one == project);
+        Some(match (resource, is_environment) {
+            (Resource::Project(name), true) => format!(
+                "“{name}” is an environment, and no line names a project called so: write PROJECT/{name}."
+            ),
+            _ => format!(
+                "No line names the project “{}”, so only lines for all projects count for it.",
+                project.escape_debug()
+            ),
+        })
     }
 
     /// Why somebody may or may not do something.
     pub fn explain(&self, asked: &PolicyQuestion) -> Explanation {
         let policy = &self.loaded.policy;
         policy.explain(&asked.names, asked.action, &asked.resource, asked.at)
+    }
+
+    /// Some groups that would make the answer another one, if the login told them.
+    pub fn deciding_groups(&self, asked: &PolicyQuestion) -> Vec<String> {
+        let policy = &self.loaded.policy;
+        policy.deciding_groups(&asked.names, asked.action, &asked.resource, asked.at)
     }
 
     /// The week around the time of the question.

@@ -2,12 +2,41 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::columns::project_of;
 use super::grid::{NOWHERE, OTHER, Spot};
 use super::rule::ANY;
 
-/// Names of places that are left out of all others, one by one.
-const NAMED: usize = 8;
+/// Names of places that a sentence leaves out of all others one by one; more are counted.
+const NAMED: usize = 3;
+
+/// The places that a sentence only counts: `any project but 12 named ones`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamedPlaces {
+    /// `project` or `environment`.
+    pub kind: &'static str,
+    pub names: Vec<String>,
+}
+
+/// The places that are left out in `told`, words of [`places`], and only counted there.
+pub(super) fn left_out(told: &[String], universe: &BTreeSet<Spot<'_>>) -> Vec<NamedPlaces> {
+    let is_told = |words: &str| told.iter().any(|one| one.contains(words));
+    // Most places are told without.
+    if !is_told(COUNTED) {
+        return Vec::new();
+    }
+    let of = |kind, names: BTreeSet<&str>| {
+        let is_meant = names.len() > NAMED && is_told(&all_but(kind, &names));
+        is_meant.then(|| NamedPlaces {
+            kind,
+            names: names.into_iter().map(str::to_owned).collect(),
+        })
+    };
+    let (projects, environments) = (named_projects(universe), named_environments(universe));
+    let both = [of("project", projects), of("environment", environments)];
+    both.into_iter().flatten().collect()
+}
 
 /// Spots in few words, among all that can be told apart: `*/prod`, `shop/*`, `shop/prod`.
 pub(super) fn places<'a>(spots: &BTreeSet<Spot<'a>>, universe: &BTreeSet<Spot<'a>>) -> Vec<String> {
@@ -61,18 +90,9 @@ struct Others {
 
 impl Others {
     fn of(universe: &BTreeSet<Spot<'_>>) -> Self {
-        let is_named = |name: &&str| *name != OTHER && *name != ANY;
-        let projects = universe
-            .iter()
-            .filter(|spot| !is_area(spot))
-            .map(|spot| spot.project);
-        let projects: BTreeSet<&str> = projects.filter(is_named).collect();
-        let environments = universe.iter().map(|spot| spot.environment);
-        let environments: BTreeSet<&str> = environments.filter(is_named).collect();
-        let bare = projects.into_iter().map(|key| project_of(key).unwrap_or(key));
         Self {
-            project: all_but("project", bare.collect()),
-            environment: all_but("environment", environments),
+            project: all_but("project", &named_projects(universe)),
+            environment: all_but("environment", &named_environments(universe)),
         }
     }
 
@@ -88,13 +108,34 @@ impl Others {
     }
 }
 
+fn is_named(name: &&str) -> bool {
+    *name != OTHER && *name != ANY
+}
+
+fn named_projects<'a>(universe: &BTreeSet<Spot<'a>>) -> BTreeSet<&'a str> {
+    let spots = universe.iter().filter(|spot| !is_area(spot));
+    let keys = spots.map(|spot| spot.project).filter(is_named);
+    keys.map(|key| project_of(key).unwrap_or(key)).collect()
+}
+
+fn named_environments<'a>(universe: &BTreeSet<Spot<'a>>) -> BTreeSet<&'a str> {
+    universe
+        .iter()
+        .map(|spot| spot.environment)
+        .filter(is_named)
+        .collect()
+}
+
+/// Words that end what is only counted.
+const COUNTED: &str = " named ones";
+
 /// All of a kind but those that are named.
-fn all_but(kind: &str, named: BTreeSet<&str>) -> String {
-    let first: Vec<&str> = named.iter().copied().take(NAMED).collect();
-    match (first.as_slice(), named.len().saturating_sub(NAMED)) {
-        ([], _) => format!("any {kind}"),
-        (first, 0) => format!("any {kind} but {}", first.join(", ")),
-        (first, more) => format!("any {kind} but {} and {more} more", first.join(", ")),
+fn all_but(kind: &str, named: &BTreeSet<&str>) -> String {
+    let names: Vec<&str> = named.iter().copied().collect();
+    match names.as_slice() {
+        [] => format!("any {kind}"),
+        few if few.len() <= NAMED => format!("any {kind} but {}", few.join(", ")),
+        many => format!("any {kind} but {}{COUNTED}", many.len()),
     }
 }
 
@@ -138,4 +179,31 @@ const AREA: &str = "area:";
 
 fn is_area(spot: &Spot<'_>) -> bool {
     spot.project.starts_with(AREA)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_named_places_are_counted_and_listed_beside() {
+        let names = ["a", "b", "c", "d", OTHER];
+        let told = |names: &[&'static str]| {
+            let spot = |project| Spot {
+                project,
+                environment: "prod",
+            };
+            let spots: BTreeSet<Spot<'_>> = names.iter().map(|name| spot(*name)).collect();
+            let others: BTreeSet<Spot<'_>> = [spot(OTHER)].into();
+            let told = places(&others, &spots);
+            let left_out = left_out(&told, &spots);
+            (told, left_out)
+        };
+        let few = told(&names[2..]);
+        assert_eq!(few, (vec!["any project but c, d/*".to_owned()], Vec::new()));
+        let (many, left_out) = told(&names);
+        assert_eq!(many, ["any project but 4 named ones/*"]);
+        assert_eq!((left_out[0].kind, left_out[0].names.len()), ("project", 4));
+        assert_eq!(left_out.len(), 1);
+    }
 }

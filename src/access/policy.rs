@@ -237,6 +237,14 @@ impl Policy {
         best.map_or(Verdict::Silent, |place| all.swap_remove(place))
     }
 
+    /// Whether a line names the project of `resource`.
+    pub fn names_project(&self, resource: &Resource) -> bool {
+        let key = self.key(resource);
+        let in_groups = self.lines.groups.iter().map(|link| link.from.as_str());
+        let mut keys = in_groups.chain(self.lines.rules.iter().map(|rule| rule.key.as_str()));
+        keys.any(|one| one == key)
+    }
+
     /// The environments named in the policy.
     pub fn environments(&self) -> impl Iterator<Item = &str> {
         self.named.environments.iter().map(String::as_str)

@@ -54,10 +54,26 @@ impl PolicyAnswers {
             || links.any(|link| link.from == name || link.to == name)
     }
 
+    /// Whether a line names this project.
+    pub fn knows_project(&self, project: &Resource) -> bool {
+        self.0.names_project(project)
+    }
+
+    /// Whether a line or a freeze names an environment of this name.
+    pub fn knows_environment(&self, name: &str) -> bool {
+        self.0.environments().any(|one| one == name)
+    }
+
     /// Why somebody may or may not do something.
     pub fn explain(&self, asked: &PolicyQuestion) -> Explanation {
         self.0
             .explain(&asked.names, asked.action, &asked.resource, asked.at)
+    }
+
+    /// Some groups that would make the answer another one, if the login told them.
+    pub fn deciding_groups(&self, asked: &PolicyQuestion) -> Vec<String> {
+        self.0
+            .deciding_groups(&asked.names, asked.action, &asked.resource, asked.at)
     }
 
     /// The week around the time of the question, from Monday by the clock of `zone`.
@@ -70,14 +86,17 @@ impl PolicyAnswers {
         rights_table::table(&self.0, resource, actions, now)
     }
 
-    /// The same for one day of `zone`: the times of cells are hours of that day.
+    /// The same for one day of `zone`: the times of cells are hours of that day, and only of the part of it in
+    /// which the policy was `in_force`.
     pub fn table_of_day(
         &self,
         resource: &Resource,
         actions: &[Action],
         (day, zone): (NaiveDate, Tz),
+        in_force: Option<(Instant, Instant)>,
     ) -> Option<RightsTable> {
-        let (from, until) = (beginning(day, zone)?, beginning(day.succ_opt()?, zone)?);
+        let whole = (beginning(day, zone)?, beginning(day.succ_opt()?, zone)?);
+        let (from, until) = in_force.unwrap_or(whole);
         let mut table = self.table(resource, actions, from);
         for row in &mut table.rows {
             let name = row.subject.as_ref().or(row.people.first()).cloned();
@@ -87,7 +106,7 @@ impl PolicyAnswers {
             for (cell, &action) in cells.filter(|(cell, _)| !cell.is_empty()) {
                 let spans = self.0.spans(&names, action, resource, (from, until));
                 let allowed = spans.iter().filter(|span| span.ruling.allowed);
-                *cell = allowed.map(|span| hours(span, (from, until), zone)).collect();
+                *cell = allowed.map(|span| hours(span, whole, zone)).collect();
             }
         }
         table

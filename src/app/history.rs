@@ -10,7 +10,9 @@ use std::collections::HashMap;
 use super::App;
 use super::audit::comparison::{Contradiction, correct};
 use super::naming::resource;
-use crate::domain::{Action, Actor, Deployment, DeploymentId, EnvironmentId, Resource, Result};
+use crate::domain::{
+    Action, Actor, Deployment, DeploymentId, EnvironmentId, Resource, Result, if_found,
+};
 use crate::store::{Page, Paged, PastFilter, PlaceNames, deployments, environments, projects};
 
 /// The projects and environments a user may see.
@@ -108,6 +110,32 @@ pub async fn viewable(app: &App, actor: &Actor) -> Result<Visible> {
         is_all,
         present,
     })
+}
+
+/// That there is no such project or environment, as a sentence; the same of those that `actor` may not view.
+///
+/// # Errors
+/// Of the store.
+pub async fn unknown_place(
+    app: &App,
+    actor: &Actor,
+    visible: &Visible,
+    (project, environment): (Option<&str>, Option<&str>),
+) -> Result<Option<String>> {
+    if let Some(name) = project.filter(|name| !visible.projects().contains(name)) {
+        // One without environments was never deployed.
+        let found = if_found(projects::by_name(&app.store, name).await)?;
+        let resource = Resource::Project(name.to_owned());
+        if found.is_none() || !app.may(actor, Action::View, &resource) {
+            return Ok(Some(format!("There is no project “{name}” that you may view.")));
+        }
+    }
+    let is_seen = |name: &&str| visible.environments(project).contains(name);
+    let unseen = environment.filter(|name| !is_seen(name));
+    Ok(unseen.map(|name| match project {
+        Some(project) => format!("There is no environment “{name}” of {project} that you may view."),
+        None => format!("There is no environment “{name}” that you may view."),
+    }))
 }
 
 /// One page of the history.

@@ -26,9 +26,12 @@ pub async fn started(app: &App) -> Result<()> {
     let known = known.and_then(|event| event.event.detail["policy"].as_str().map(str::to_owned));
     let mut detail = json!({
         "version": env!("CARGO_PKG_VERSION"), "host": host(), "bind": app.config.http.bind.to_string(),
-        "policy": digest, "policy_changed": known.is_some_and(|known| known != digest),
+        "policy": digest, "policy_changed": known.as_ref().is_some_and(|known| *known != digest),
         "unclean": unclean,
     });
+    if let Some(before) = known.filter(|known| *known != digest) {
+        detail["before"] = json!(before);
+    }
     // With errors in its files, it began with the policy that was kept.
     let problems = app.access.problems();
     if let Some(problem) = problems.iter().find(|problem| problem.is_error()) {
@@ -39,6 +42,7 @@ pub async fn started(app: &App) -> Result<()> {
     policy::keep(app, &change).await?;
     change.commit(Event::new(DeployerStarted, detail)).await?;
     policy::keep_last_good(app);
+    policy::lints::look(app).await;
     Ok(())
 }
 

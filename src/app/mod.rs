@@ -52,7 +52,7 @@ use serde_json::json;
 use self::audit::heads::{self, LastComparison};
 use self::outside::ways::Outside;
 use self::refusals::{Refusals, Refused};
-use crate::access::{Access, Permit, PolicyAnswers};
+use crate::access::{Access, Permit, PolicyAnswers, Problem};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{
@@ -95,6 +95,8 @@ pub struct App {
     comparison: Arc<LastComparison>,
     /// The last policy of the past that was asked about.
     past_policy: Arc<tokio::sync::Mutex<Option<PolicyAnswers>>>,
+    /// The digest of the policy that was looked through last, and what a check says of it.
+    linted: Arc<parking_lot::Mutex<Option<(String, Vec<Problem>)>>>,
     /// The ways to log in from outside.
     outside: Arc<Outside>,
     /// Whether refusals are recorded: not where a page only finds out what it may offer.
@@ -126,6 +128,7 @@ impl App {
             verifying: Arc::default(),
             comparison: Arc::default(),
             past_policy: Arc::default(),
+            linted: Arc::default(),
             acts: true,
         }
     }

@@ -17,8 +17,8 @@ pub const SHORTEST_PASSWORD: usize = 10;
 /// Longer ones only make hashing slow.
 pub const LONGEST_PASSWORD: usize = 1000;
 
-/// Some million guesses: with less, a password is a common one or close to it.
-const WEAKEST_PASSWORD: Score = Score::Two;
+/// A hundred million guesses: with less, a stolen hash gives a password away. Passwords of before go on working.
+const WEAKEST_PASSWORD: Score = Score::Three;
 /// The estimate takes more than linear time; nobody guesses what begins with this many characters.
 const LONGEST_ESTIMATED: usize = 60;
 /// Names shorter than this are in many words.
@@ -96,17 +96,17 @@ pub fn check_password(password: &str, names: &[&str]) -> Result<()> {
             format!("A password has at most {LONGEST_PASSWORD} characters."),
         ));
     }
-    if strength(password, names) < WEAKEST_PASSWORD {
-        return Err(Error::field(
+    match advice(password, names) {
+        Some(advice) => Err(Error::field(
             "password",
-            "This password is among the first that anybody would try: a common one, a simple pattern, or the account's own name. A few unrelated words are hard to guess and easy to remember.",
-        ));
+            format!("This password is too easy to guess. {advice}"),
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// How hard `password` is to guess for somebody who knows `names`.
-fn strength(password: &str, names: &[&str]) -> Score {
+/// What to do about a password that is too easy to guess for somebody who knows `names`; `None`: it is not.
+fn advice(password: &str, names: &[&str]) -> Option<String> {
     let words = |name: &&str| -> Vec<String> {
         let parts = name.split(|c: char| !c.is_alphanumeric());
         parts
@@ -120,12 +120,27 @@ fn strength(password: &str, names: &[&str]) -> Score {
     let long = words.iter().filter(|word| word.len() >= SHORTEST_NAME);
     let rest = long.fold(lower, |rest, word| rest.replace(word.as_str(), ""));
     if rest.chars().filter(|c| c.is_alphanumeric()).count() < LEAST_BESIDE_NAMES {
-        return Score::Zero;
+        return Some(format!(
+            "It is hardly more than the account's own name. {FEW_WORDS}"
+        ));
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let beginning: String = password.chars().take(LONGEST_ESTIMATED).collect();
-    zxcvbn::zxcvbn(&beginning, &words).score()
+    let found = zxcvbn::zxcvbn(&beginning, &words);
+    if found.score() >= WEAKEST_PASSWORD {
+        return None;
+    }
+    let told = found
+        .feedback()
+        .map(|feedback| feedback.to_string().trim().to_owned());
+    Some(
+        told.filter(|told| !told.is_empty())
+            .unwrap_or_else(|| FEW_WORDS.to_owned()),
+    )
 }
+
+/// The advice where there is no better one.
+const FEW_WORDS: &str = "A few unrelated words are hard to guess and easy to remember.";
 
 /// Tells whether a password was replaced: it changes with the password's hash, and tells nothing of either.
 /// In sessions and in the audit log.
@@ -179,10 +194,19 @@ mod tests {
             "montgomery",
             "Montgomery1",
             "deployer123",
+            "password2026!",
+            "Summer2026!",
         ] {
             let refused = check_password(bad, &names).unwrap_err();
             assert_eq!(refused.field_errors()[0].field, "password", "{bad}");
+            assert!(refused.message().ends_with('.'), "{bad}: {}", refused.message());
         }
+        assert_eq!(
+            check_password("password2026!", &names).unwrap_err().message(),
+            "This password is too easy to guess. This is similar to a commonly used password. Add another word or two. Uncommon words are better."
+        );
+        let own = check_password("carlacarla", &names).unwrap_err();
+        assert!(own.message().contains("the account's own name"), "{own}");
         for good in [
             "correct horse",
             "k3mfa-9qwxz",

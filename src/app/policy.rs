@@ -2,6 +2,7 @@
 //! that was in force is kept. And what there is to name in them.
 
 mod changed;
+pub mod lints;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,12 +12,16 @@ use serde_json::json;
 use tokio::time::Instant as Moment;
 use tokio_util::sync::CancellationToken;
 
+pub use self::lints::existing;
 use super::App;
-use crate::access::{Existing, PolicyDiff, PolicyFiles, PolicySnapshot, Problem};
+use super::audit::words;
+use crate::access::{PolicyDiff, PolicyFiles, PolicySnapshot, Problem};
 use crate::config::Config;
-use crate::domain::{Action, Actor, Area, Error, Event, EventKind, Instant, Outcome, Resource, Result};
+use crate::domain::{
+    Action, Actor, Area, Error, Event, EventKind, Instant, Outcome, ReadCause, Resource, Result,
+};
 use crate::store::policies::{self, PolicyUse};
-use crate::store::{AuditFilter, Change, Page, Right, Store, audit, environments, projects, users};
+use crate::store::{AuditFilter, Change, Page, Right, Store, audit};
 use crate::{private, small_file};
 
 /// What the audit log says was reloaded.
@@ -43,7 +48,7 @@ const USES_SHOWN: u64 = 100;
 /// # Errors
 /// When the event cannot be stored. The policy is then in force all the same.
 pub async fn reload(app: &App) -> Result<Vec<Problem>> {
-    reload_by(app, Right::of_this_program(POLICY)).await
+    reload_by(app, Right::of_this_program(POLICY), ReadCause::Signal).await
 }
 
 /// As [`reload`], as an administrator asks for.
@@ -54,13 +59,13 @@ pub async fn reload_for(app: &App, actor: &Actor) -> Result<Vec<Problem>> {
     let permit = app
         .permit(actor, Action::Administer, &Resource::Everything)
         .await?;
-    reload_by(app, (&permit).into()).await
+    reload_by(app, (&permit).into(), ReadCause::Button).await
 }
 
-async fn reload_by(app: &App, right: Right) -> Result<Vec<Problem>> {
+async fn reload_by(app: &App, right: Right, cause: ReadCause) -> Result<Vec<Problem>> {
     let before = app.access.snapshot();
     let (kind, problems) = read(app).await?;
-    record(app, right, kind, &before).await?;
+    record(app, (right, cause), kind, &before).await?;
     Ok(problems)
 }
 
@@ -102,7 +107,8 @@ pub async fn follow(app: App, stop: CancellationToken) {
             }
         }
         if let Some((kind, before)) = &unrecorded {
-            match record(&app, Right::of_this_program(POLICY), *kind, before).await {
+            let right = Right::of_this_program(POLICY);
+            match record(&app, (right, ReadCause::Changed), *kind, before).await {
                 Ok(()) => unrecorded = None,
                 Err(error) => tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -126,10 +132,16 @@ async fn read(app: &App) -> Result<(EventKind, Vec<Problem>)> {
 
 /// Records what came of reading the files; `before` is what was in force until then. Keeps what is in force
 /// now, if it is another policy.
-async fn record(app: &App, right: Right, kind: EventKind, before: &PolicySnapshot) -> Result<()> {
+async fn record(
+    app: &App,
+    (right, cause): (Right, ReadCause),
+    kind: EventKind,
+    before: &PolicySnapshot,
+) -> Result<()> {
     let (after, problems) = (app.access.snapshot(), app.access.problems());
     let (files, old_files) = (after.files(), before.files());
     let mut detail = changed::detail(files, old_files, &problems);
+    detail["cause"] = json!(cause.as_str());
     let is_other = files != old_files;
     if is_other {
         detail["before"] = json!(old_files.digest());
@@ -150,6 +162,7 @@ async fn record(app: &App, right: Right, kind: EventKind, before: &PolicySnapsho
     if is_other {
         keep_last_good(app);
     }
+    lints::look(app).await;
     Ok(())
 }
 
@@ -278,6 +291,32 @@ pub async fn uses(app: &App, actor: &Actor) -> Result<Vec<PolicyUse>> {
     policies::uses(&app.store, USES_SHOWN).await
 }
 
+/// For each of `uses`, who had the files read or why that was, as a sentence; empty where no event says it.
+///
+/// # Errors
+/// Forbidden to those who may not read the policy.
+pub async fn causes(app: &App, actor: &Actor, uses: &[PolicyUse]) -> Result<Vec<String>> {
+    app.permit_reading(actor, Area::Policy).await?;
+    let kinds = [EventKind::DeployerStarted, EventKind::PolicyReloaded];
+    let filter = AuditFilter {
+        actions: kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
+        from: uses.iter().map(|one| one.since).min(),
+        ..AuditFilter::default()
+    };
+    let events = audit::list(&app.store, &filter, Page::Newest, EVENTS_AT_ONCE).await?;
+    let cause = |one: &PolicyUse| {
+        let mut events = events.items.iter().map(|found| &found.event);
+        let event = events.find(|event| event.at == one.since && event.detail["policy"] == one.digest);
+        event.map_or(String::new(), |event| {
+            match event.action == EventKind::DeployerStarted.as_str() {
+                true => "The deployer started.".to_owned(),
+                false => words::read_by(event).trim().to_owned(),
+            }
+        })
+    };
+    Ok(uses.iter().map(cause).collect())
+}
+
 /// A policy that was in force: its files, and who used it since when, oldest first.
 ///
 /// # Errors
@@ -308,21 +347,4 @@ pub async fn compare(
         ))
     };
     Ok((both, compared(app.now(), load).await))
-}
-
-/// The projects, environments and users that lines can name.
-///
-/// # Errors
-/// Of the store.
-pub async fn existing(store: &Store) -> Result<Existing> {
-    let (all, environments) = (projects::list(store).await?, environments::all(store).await?);
-    let mut existing = Existing::default();
-    for project in all {
-        let own = environments.iter().filter(|one| one.project_id == project.id);
-        let names = own.map(|one| one.name.to_string()).collect();
-        existing.projects.insert(project.name.to_string(), names);
-    }
-    let users = users::list(store).await?;
-    existing.users = users.into_iter().map(|user| user.name.to_string()).collect();
-    Ok(existing)
 }

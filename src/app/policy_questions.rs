@@ -4,11 +4,14 @@
 //! Whoever may read the policy may ask anything. Everybody may ask about themselves, for places that they
 //! may see; and who may do what at such a place.
 
+mod mistaken;
+
 use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
 use chrono_tz::Tz;
 
+use self::mistaken::{demand_project, unknown_place};
 use super::App;
 use super::naming::place as find;
 use crate::access::{
@@ -18,7 +21,7 @@ use crate::domain::access::VISITOR;
 use crate::domain::calendar::beginning;
 use crate::domain::{Action, Actor, Area, Error, Instant, Resource, Result, if_found};
 use crate::store::policies::{self, PolicyUse};
-use crate::store::{environments, projects, users};
+use crate::store::{projects, users};
 
 /// What is asked of a place: the actions that are done to one.
 pub const PLACE_ACTIONS: [Action; 9] = [
@@ -61,7 +64,8 @@ pub struct MayAnswer {
     /// The week around the instant, by the clock of the zone that was asked for.
     pub week: Vec<DrawnDay>,
     pub policy: AnsweringPolicy,
-    /// What of the question is known nowhere, as sentences: a name or a place that was mistyped perhaps.
+    /// What of the question is known nowhere, as sentences: a name or a place that was mistyped perhaps; and
+    /// that the groups are missing which would make the answer another one.
     pub unknown: Vec<String>,
 }
 
@@ -85,12 +89,16 @@ pub struct PlaceRights {
     pub tables: Vec<PolicyTable>,
     /// Whether more policies were in force on that day.
     pub more: bool,
+    /// That there is no such place, as a sentence; for those who read the policy.
+    pub unknown: Option<String>,
 }
 
 /// A table, and the policy that it is by.
 #[derive(Debug, Clone)]
 pub struct PolicyTable {
     pub policy: AnsweringPolicy,
+    /// From when until when of the day it was in force; `None`: the whole day, or from now on.
+    pub in_force: Option<(Instant, Instant)>,
     pub table: RightsTable,
 }
 
@@ -108,6 +116,7 @@ pub async fn may(app: &App, actor: &Actor, asked: MayQuestion, zone: Tz) -> Resu
     }
     let (answers, policy) = answering(app, asked.at).await?;
     let resource = resource(&answers, &asked.place)?;
+    demand_project(app, (actor, is_reader), &answers, &resource).await?;
     if !is_reader {
         demand_seen(app, actor, &resource).await?;
     }
@@ -115,7 +124,7 @@ pub async fn may(app: &App, actor: &Actor, asked: MayQuestion, zone: Tz) -> Resu
         true => PolicyAnswers::names_of(actor),
         false => names_of(&asked)?,
     };
-    let unknown = match is_reader {
+    let mut unknown = match is_reader {
         true => unknown(app, &answers, (&asked, is_own), &resource).await?,
         false => Vec::new(),
     };
@@ -125,11 +134,22 @@ pub async fn may(app: &App, actor: &Actor, asked: MayQuestion, zone: Tz) -> Resu
         resource,
         at: asked.at,
     };
+    let asks_groups = is_reader && !is_own && asked.groups.is_empty() && !asked.who.contains(':');
     let answering = tokio::task::spawn_blocking(move || {
         let week = answers.week(&question, zone);
-        (answers.explain(&question), week)
+        let groups = match asks_groups {
+            true => answers.deciding_groups(&question),
+            false => Vec::new(),
+        };
+        (answers.explain(&question), week, groups)
     });
-    let (explanation, week) = answering.await.map_err(Error::internal)?;
+    let (explanation, week, groups) = answering.await.map_err(Error::internal)?;
+    if !groups.is_empty() {
+        let groups = groups.join(", ");
+        unknown.push(format!(
+            "A line for a group would decide otherwise ({groups}): if their login tells groups, write them too."
+        ));
+    }
     Ok(MayAnswer {
         who: if is_own { String::new() } else { asked.who },
         explanation,
@@ -147,25 +167,7 @@ async fn unknown(
     resource: &Resource,
 ) -> Result<Vec<String>> {
     let mut unknown = Vec::new();
-    let (project, environment) = match resource {
-        Resource::Project(project) => (Some(project), None),
-        Resource::Environment(project, environment) => (Some(project), Some(environment)),
-        Resource::Everything | Resource::Area(_) => (None, None),
-    };
-    if let Some(name) = project {
-        let found = if_found(projects::by_name(&app.store, name).await)?;
-        let is_there = match (&found, environment) {
-            (Some(project), Some(name)) => {
-                if_found(environments::by_name(&app.store, project.id, name).await)?.is_some()
-            }
-            (found, _) => found.is_some(),
-        };
-        if !is_there {
-            unknown.push(format!(
-                "There is no {resource} here: the answer is for a place of that name."
-            ));
-        }
-    }
+    unknown.extend(unknown_place(app, resource).await?);
     let who = asked.who.as_str();
     let is_account = if_found(users::by_name(&app.store, who).await)?.is_some();
     if !is_own && who != VISITOR && !is_account && !answers.knows(who) {
@@ -188,8 +190,11 @@ pub async fn rights(
     day: Option<(NaiveDate, Tz)>,
 ) -> Result<PlaceRights> {
     let now = app.now();
-    let resource = resource(&app.policy().answers(), place)?;
-    if !app.may_read(actor, Area::Policy) {
+    let answers = app.policy().answers();
+    let resource = resource(&answers, place)?;
+    let is_reader = app.may_read(actor, Area::Policy);
+    demand_project(app, (actor, is_reader), &answers, &resource).await?;
+    if !is_reader {
         match &resource {
             Resource::Everything | Resource::Area(_) => {
                 app.permit_reading(actor, Area::Policy).await?;
@@ -201,23 +206,34 @@ pub async fn rights(
         }
     }
     let (asked, more) = match day {
-        None => (vec![(app.policy().answers(), AnsweringPolicy::Present)], false),
+        None => (vec![UsedPolicy::present(answers)], false),
         Some(day) => of_day(app, day).await?,
     };
     let mut tables = Vec::new();
-    for (answers, policy) in asked {
-        let resource = resource.clone();
+    for used in asked {
+        let (resource, in_force) = (resource.clone(), used.in_force);
         let making = tokio::task::spawn_blocking(move || match day {
-            None => Some(answers.table(&resource, &PLACE_ACTIONS, now)),
-            Some(day) => answers.table_of_day(&resource, &PLACE_ACTIONS, day),
+            None => Some(used.answers.table(&resource, &PLACE_ACTIONS, now)),
+            Some(day) => used
+                .answers
+                .table_of_day(&resource, &PLACE_ACTIONS, day, in_force),
         });
         let table = making.await.map_err(Error::internal)?.ok_or_else(no_such_day)?;
-        tables.push(PolicyTable { policy, table });
+        tables.push(PolicyTable {
+            policy: used.policy,
+            in_force,
+            table,
+        });
     }
+    let unknown = match is_reader {
+        true => unknown_place(app, &resource).await?,
+        false => None,
+    };
     Ok(PlaceRights {
         resource,
         tables,
         more,
+        unknown,
     })
 }
 
@@ -261,29 +277,61 @@ async fn answering(app: &App, at: Instant) -> Result<(PolicyAnswers, AnsweringPo
     opened(app, used.first()).await
 }
 
-/// Every policy that was in force on a day.
-async fn of_day(
-    app: &App,
-    (day, zone): (NaiveDate, Tz),
-) -> Result<(Vec<(PolicyAnswers, AnsweringPolicy)>, bool)> {
+/// A policy of a day.
+struct UsedPolicy {
+    answers: PolicyAnswers,
+    policy: AnsweringPolicy,
+    /// As of [`PolicyTable`].
+    in_force: Option<(Instant, Instant)>,
+}
+
+impl UsedPolicy {
+    /// The present policy, from now on.
+    fn present(answers: PolicyAnswers) -> Self {
+        Self {
+            answers,
+            policy: AnsweringPolicy::Present,
+            in_force: None,
+        }
+    }
+}
+
+/// Every policy that was in force on a day, and whether there were more.
+async fn of_day(app: &App, (day, zone): (NaiveDate, Tz)) -> Result<(Vec<UsedPolicy>, bool)> {
     let begins = |day: NaiveDate| beginning(day, zone);
     let (from, until) = (begins(day), day.succ_opt().and_then(begins));
     let from = from.ok_or_else(no_such_day)?;
     let until = until.ok_or_else(no_such_day)?;
     if from > app.now() {
-        return Ok((vec![(app.policy().answers(), AnsweringPolicy::Present)], false));
+        return Ok((vec![UsedPolicy::present(app.policy().answers())], false));
     }
     let mut uses = policies::uses_within(&app.store, (from, until), POLICIES_SHOWN as u64 + 1).await?;
     // Starts and further instances use the same one again.
     uses.dedup_by(|later, earlier| later.digest == earlier.digest);
+    let ends: Vec<Instant> = uses
+        .iter()
+        .skip(1)
+        .map(|next| next.since)
+        .chain([until])
+        .collect();
     let more = uses.len() > POLICIES_SHOWN;
     uses.truncate(POLICIES_SHOWN);
     let mut found = Vec::new();
-    for used in &uses {
-        found.push(opened(app, Some(used)).await?);
+    for (used, end) in uses.iter().zip(ends) {
+        let (answers, policy) = opened(app, Some(used)).await?;
+        let span = (used.since.max(from), end);
+        found.push(UsedPolicy {
+            answers,
+            policy,
+            in_force: (span != (from, until)).then_some(span),
+        });
     }
     if found.is_empty() {
-        found.push(opened(app, None).await?);
+        let (answers, policy) = opened(app, None).await?;
+        found.push(UsedPolicy {
+            policy,
+            ..UsedPolicy::present(answers)
+        });
     }
     Ok((found, more))
 }

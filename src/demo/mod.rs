@@ -35,7 +35,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::access::{Access, Permit, Problem};
-use crate::app::{App, accounts, audit, sealing, start};
+use crate::app::{App, accounts, audit, lifetime, sealing, start};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Error, Instant, Project, Result};
@@ -171,6 +171,7 @@ impl Demo {
         }
         fetch_all((&app, &store), ground).await?;
         home.mark_ready()?;
+        lifetime::started(&app).await?;
         app.start().await?;
         let watching = start::watch(&app);
         let site = Arc::new(web::Site::new(app.clone()));
@@ -200,6 +201,12 @@ impl Demo {
     /// A temporary directory that cannot be removed.
     pub async fn stop(self) -> Result<()> {
         self.app.stop_engine().await;
+        if let Err(error) = lifetime::stopped(&self.app).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the stop could not be recorded"
+            );
+        }
         self.ground.stop.cancel();
         if !self.serving.is_finished() {
             _ = self.serving.await;

@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::TokenId;
 use super::names::Name;
 use super::words::words;
-use super::{Instant, TokenId};
 
 /// The name under which a request without login acts.
 pub const GUEST: &str = "default";
@@ -67,7 +67,7 @@ impl Actor {
     }
 
     /// The API token whose scope leaves `action` on `resource` out.
-    fn too_narrow_for(&self, action: Action, resource: &Resource) -> Option<&UsedToken> {
+    pub(super) fn too_narrow_for(&self, action: Action, resource: &Resource) -> Option<&UsedToken> {
         let token = self.token.as_ref();
         token.filter(|token| !token.scope.includes(action, resource))
     }
@@ -318,55 +318,5 @@ impl fmt::Display for PolicyLine {
             0 => f.write_str(&self.text),
             line => write!(f, "{}:{line}: {}", self.file, self.text),
         }
-    }
-}
-
-/// A refusal by policy, with its reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    pub actor: Actor,
-    /// What was asked.
-    pub action: Action,
-    pub resource: Resource,
-    /// When it was decided.
-    pub at: Instant,
-    /// The deny line that decided; `None` when no line allows it at all.
-    pub line: Option<PolicyLine>,
-    /// The lines that would allow it at another time.
-    pub outside_window: Vec<PolicyLine>,
-    /// The next instant at which it would be allowed, if one is near enough to be found.
-    pub next_allowed: Option<Instant>,
-}
-
-impl Refusal {
-    /// The API token whose scope does not include it, whatever policy says.
-    pub fn too_narrow(&self) -> Option<&UsedToken> {
-        self.actor.too_narrow_for(self.action, &self.resource)
-    }
-
-    /// One sentence for the person who was refused.
-    pub fn sentence(&self) -> String {
-        let Self {
-            actor,
-            action,
-            resource,
-            ..
-        } = self;
-        let too_narrow = self.too_narrow();
-        let who = if actor.is_guest() {
-            "Without login you"
-        } else {
-            actor.name.as_str()
-        };
-        let why = match (&self.line, self.outside_window.first()) {
-            _ if too_narrow.is_some() => {
-                let token = too_narrow.map_or("", |token| token.name.as_str());
-                format!("the scope of the API token “{token}” does not include it")
-            }
-            (Some(line), _) => format!("{line} forbids it"),
-            (None, Some(line)) => format!("{line} allows it, but not at this time"),
-            (None, None) => "no policy line allows it".to_owned(),
-        };
-        format!("{who} may not {action} {resource}: {why}.")
     }
 }

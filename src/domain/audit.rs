@@ -6,6 +6,17 @@ use super::words::words;
 use super::{AuditId, Instant};
 
 words! {
+    /// Why the policy files were read again.
+    ReadCause {
+        Changed = "changed files", "The deployer found the files changed";
+        /// The host's operator sent a signal.
+        Signal = "SIGHUP", "The deployer was sent SIGHUP on its host";
+        /// Somebody pressed the button on the policy's page.
+        Button = "button", "Read by the button on the page";
+    }
+}
+
+words! {
     /// How an audited action ended.
     Outcome {
         /// Policy allowed it and it was done.

@@ -5,7 +5,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use super::access::Refusal;
+use super::refusal::Refusal;
 
 /// The result of everything whose error may reach a person.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -190,7 +190,7 @@ impl From<Refusal> for Error {
 
 impl From<Box<Refusal>> for Error {
     fn from(refusal: Box<Refusal>) -> Self {
-        let message = refusal.sentence();
+        let message = refusal.answer();
         Self {
             refusal: Some(refusal),
             ..Self::new(ErrorKind::Forbidden, message)

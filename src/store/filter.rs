@@ -34,8 +34,10 @@ pub struct AuditFilter {
     /// was tried.
     pub who: Option<String>,
     /// Events of one of these names (`server.added`); a name that ends with a dot stands for all that begin
-    /// with it. Empty: of any.
+    /// with it. Empty, with [`Self::telling`] empty too: of any.
     pub actions: Vec<String>,
+    /// Or events of the first name whose details hold the second: a rollback is a kind of deployment.
+    pub telling: Vec<(&'static str, &'static str)>,
     /// About a resource with this in its name.
     pub about: Option<String>,
     /// With this anywhere: in a name, the reason, the permit, the details.

@@ -289,7 +289,9 @@ impl TreeSource {
             SyncMethod::Symlink => Changed::OnlyBeside,
         };
         let sent = ask(session, STAGE, &args.map(str::as_bytes), limits.transfer(stdin)).await;
-        let answer = sent.map_err(|trouble| Error::from(trouble).after(beside.clone()))?;
+        let readers = layout.rules.readers.as_deref();
+        let answer =
+            sent.map_err(|trouble| Error::from(with_group(trouble, readers)).after(beside.clone()))?;
         match answer.text("root") {
             Some(root) if answer.ended() => Ok(root),
             _ => Err(Error::from(Trouble::Vanished).after(beside)),
@@ -334,7 +336,8 @@ impl TreeSource {
         args.extend(stored.iter().map(String::as_str));
         let args: Vec<&[u8]> = args.into_iter().map(str::as_bytes).collect();
         let how = limits.transfer(crate::ssh::Stdin::Empty);
-        let answer = ask(session, APPLY, &args, how).await?;
+        let answer = ask(session, APPLY, &args, how).await;
+        let answer = answer.map_err(|trouble| with_group(trouble, Some(readers)))?;
         let stuck = || answer.all("stuck").map(<[u8]>::to_vec).collect();
         Ok((!answer.ended()).then(stuck))
     }
@@ -344,5 +347,16 @@ impl TreeSource {
         let data = delivery.layout.data(delivery.stamp, digest, start.is_restless);
         // Numbers, flags and strings always have a JSON form.
         serde_json::to_string(&data).unwrap_or_default()
+    }
+}
+
+/// `trouble`, with the name of the group if it is about that.
+fn with_group(trouble: Trouble, readers: Option<&str>) -> Trouble {
+    match trouble {
+        Trouble::Group { detail, .. } => Trouble::Group {
+            group: readers.unwrap_or_default().to_owned(),
+            detail,
+        },
+        other => other,
     }
 }

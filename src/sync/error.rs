@@ -105,9 +105,11 @@ pub enum Trouble {
     },
     /// The group that the tree should belong to is unknown there, or the remote user is no member of it.
     #[error(
-        "The deploy user cannot give files to the group that alone may read them ({detail}). Make the user a member of that group on the server, or correct the group in the environment."
+        "The deploy user cannot give files to the group “{group}”, which alone may read them ({detail}). Make the user a member of {group} on the server, or correct the group in the environment."
     )]
     Group {
+        /// As the environment names it.
+        group: String,
         /// What the tool said.
         detail: String,
     },
@@ -286,7 +288,10 @@ impl Trouble {
             return Self::Apart { command: detail };
         }
         if word == "group" {
-            return Self::Group { detail };
+            return Self::Group {
+                group: String::new(),
+                detail,
+            };
         }
         // Tar reports a full disk as “Wrote only”.
         if let Some(detail) = says(&["No space left on device", "Disk quota exceeded", "Wrote only"]) {

@@ -17,7 +17,7 @@ use super::frame::{Frame, Section, go_to, html};
 use super::urls;
 use super::visitor::Visitor;
 use crate::app::whom_to_ask;
-use crate::domain::{self, Action, DeploymentId, Error, ErrorKind, Refusal, Resource};
+use crate::domain::{self, DeploymentId, Error, ErrorKind, Refusal};
 
 impl ResponseError for Error {
     fn status(&self) -> StatusCode {
@@ -42,10 +42,20 @@ pub fn status_of(kind: ErrorKind) -> StatusCode {
 /// When to try again after something was unavailable, in seconds.
 const RETRY_AFTER: &str = "5";
 
+/// Beneath it are the ways to log in.
+const WAYS_IN: &str = "/login/";
+
 /// There is no page at `path`.
 pub(super) fn no_page(path: &str) -> Error {
     let shown: String = path.chars().take(120).collect();
-    Error::not_found(format!("page at “{}”", shown.escape_debug()))
+    let shown = shown.escape_debug();
+    match path.starts_with(WAYS_IN) {
+        true => Error::new(
+            ErrorKind::NotFound,
+            format!("No way to log in is configured at “{shown}”. The login page has those that are."),
+        ),
+        false => Error::not_found(format!("page at “{shown}”")),
+    }
 }
 
 /// An error ready to be shown.
@@ -145,8 +155,6 @@ struct ErrorPage<'a> {
     icon: &'static str,
     message: &'a str,
     refusal: Option<&'a Refusal>,
-    /// Whether administrators alone may do it.
-    administrators_only: bool,
     /// Some who may do it; empty where the visitor may not know any.
     ask: &'a [String],
     /// Where to log in; empty when that would not help.
@@ -212,10 +220,6 @@ fn deployment_of(path: &str) -> Option<DeploymentId> {
     id.parse().ok().map(DeploymentId)
 }
 
-fn is_for_administrators(refusal: &Refusal) -> bool {
-    refusal.action == Action::Administer && refusal.resource == Resource::Everything
-}
-
 /// The answer when the error page itself cannot be rendered.
 fn plain(error: &Error) -> Response {
     error.message().to_owned().into_response()
@@ -237,7 +241,6 @@ async fn as_page(trouble: &Trouble, ask: &[String], visitor: &Visitor) -> Respon
         frame,
         icon,
         message,
-        administrators_only: trouble.error.refusal().is_some_and(is_for_administrators),
         refusal: trouble.error.refusal(),
         ask,
         login: if visitor.actor().is_guest() && trouble.may_be_seen_after_login() {

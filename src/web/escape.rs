@@ -7,16 +7,10 @@ use std::fmt::{self, Write};
 
 use askama::filters::{Escaper, Html};
 
+use crate::domain::turns_text;
+
 /// What appears in the place of a character that would change the direction of text.
 pub const MARK: char = '\u{fffd}';
-
-/// Whether `c` changes the direction of text: Unicode's property `Bidi_Control`.
-pub fn turns_text(c: char) -> bool {
-    matches!(
-        c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    )
-}
 
 /// The escaper of all templates.
 #[derive(Debug, Clone, Copy, Default)]

@@ -87,7 +87,7 @@ fn audit_routes(routes: Table) -> Table {
         .at(urls::audit_csv(), get(pages::audit::export::as_csv))
         .at(urls::audit_jsonl(), get(pages::audit::export::as_jsonl))
         .at(urls::audit_report(), get(pages::audit::report::show))
-        .at(urls::audit_report_csv(), get(pages::audit::report::as_csv))
+        .at(urls::audit_report_csv(), get(pages::audit::report::table::as_csv))
         .at(
             urls::audit_verify(),
             get(pages::audit::proof::show).post(pages::audit::proof::verify),

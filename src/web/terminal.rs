@@ -7,6 +7,7 @@
 //! written, only the classes `a-…` of `app.css`.
 
 use super::escape;
+use crate::domain::turns_text;
 use crate::terminal::{Part, parts};
 
 /// More numbers in one colour sequence than anybody needs: the rest is ignored.
@@ -89,7 +90,7 @@ fn last_rewrite(line: &str) -> &str {
 /// The character as a page may show it; `None` for control characters.
 fn safe(c: char) -> Option<char> {
     match c {
-        c if escape::turns_text(c) => Some(escape::MARK),
+        c if turns_text(c) => Some(escape::MARK),
         c if c.is_control() && c != '\t' => None,
         c => Some(c),
     }

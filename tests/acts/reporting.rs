@@ -43,6 +43,19 @@ async fn reported(world: &World, environment: &str) -> AuditReport {
         environment: Some(environment.into()),
         from: noon() - TimeDelta::days(1),
         to: noon() + TimeDelta::days(1),
+        alone: false,
+    };
+    report(&world.app, &permit(world).await, &wanted).await.unwrap()
+}
+
+/// The report of what one person alone saw through, anywhere.
+async fn alone(world: &World) -> AuditReport {
+    let wanted = ReportRequest {
+        project: None,
+        environment: None,
+        from: noon() - TimeDelta::days(1),
+        to: noon() + TimeDelta::days(1),
+        alone: true,
     };
     report(&world.app, &permit(world).await, &wanted).await.unwrap()
 }
@@ -86,6 +99,9 @@ async fn a_report_tells_who_had_a_hand_in_what_and_what_was_out_of_hours() {
             (DutyFinding::OnePerson, "admin")
         ]
     );
+    let only = alone(&world).await.deployments.items;
+    assert_eq!(only.len(), 1);
+    assert_eq!(only[0].duties.finding, DutyFinding::OnePerson);
     // What was refused is no lock.
     let lock = NewLock {
         over: Resource::Environment("shop".into(), "dev".into()),
@@ -121,6 +137,31 @@ async fn a_report_tells_who_had_a_hand_in_what_and_what_was_out_of_hours() {
     ask(&world, "dora", wanted(&first)).await.unwrap_err();
     let monday = reported(&world, "dev").await;
     assert_eq!(monday.outside.items.len(), 4, "a change in business hours");
+}
+
+/// The page and the table of what one person alone saw through.
+async fn narrows_to_one_person(site: &TestSite, query: &str) {
+    // Ada wrote it, who has no account: it was not one person alone.
+    let alone = format!("/audit/report?{query}&duty=alone");
+    let shown = site.get(&alone).await.text().await.unwrap();
+    for said in [
+        "of deployments only those by one person alone",
+        "No deployment was seen through by one person alone.",
+    ] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    let table = site
+        .get(&alone.replace("report?", "report.csv?"))
+        .await
+        .text()
+        .await
+        .unwrap();
+    assert_eq!(
+        table.matches("\r\ndeployments,").count(),
+        1,
+        "only the titles: {table}"
+    );
+    assert_eq!(site.get("/audit/report?duty=odd").await.status(), 422);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,6 +208,7 @@ async fn the_report_is_a_page_and_a_table() {
         "{table}"
     );
     assert!(table.contains("\r\naccess,2026-11-22 12:00:00 UTC,"), "{table}");
+    narrows_to_one_person(&site, query).await;
     let wrong = site.get("/audit/report?from=soon").await;
     assert_eq!(wrong.status(), 422);
 }
@@ -272,6 +314,7 @@ async fn whatever_was_done_the_tables_say_what_the_log_says() {
         environment: None,
         from: noon() - TimeDelta::days(1),
         to: noon() + TimeDelta::days(1),
+        alone: false,
     };
     let all = report(&world.app, &permit(&world).await, &all).await.unwrap();
     assert!(

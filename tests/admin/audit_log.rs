@@ -217,6 +217,14 @@ async fn what_a_page_shows_is_exported_with_its_head_and_filter() {
         "{shown}"
     );
 
+    // What turns text is written out, and the proof holds.
+    let at = "2026-01-05T10:00:04Z";
+    happened(&site, at, "eve\u{202e}", "server.changed", Outcome::Allowed).await;
+    for (path, written) in [("/audit.jsonl", "eve\\u202e"), ("/audit.csv", "eve<U+202E>")] {
+        let text = page(&site, path).await;
+        assert!(text.contains(written) && !text.contains('\u{202e}'), "{text}");
+    }
+
     // A whole export proves itself as an archive does.
     let file = world.dir.path().join("whole.jsonl");
     std::fs::write(&file, page(&site, "/audit.jsonl").await).unwrap();

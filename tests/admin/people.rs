@@ -262,6 +262,21 @@ async fn assert_recorded(site: &crate::web::support::TestSite) {
     assert!(sentence.ends_with("Rights: 1 user or group gains."), "{sentence}");
 }
 
+/// The audit log says who had the policy read, and leads to what it changed.
+async fn assert_told_in_the_log(site: &crate::web::support::TestSite, comparison: &str) {
+    let log = page(site, "/audit?action=policy.reloaded").await;
+    assert!(log.contains("admin had the files read. Rights:"), "{log}");
+    assert!(
+        log.contains(&format!("href=\"{comparison}\">what it changed</a>")),
+        "{log}"
+    );
+    let log = page(site, "/audit?action=deployer.started").await;
+    assert!(
+        log.contains("by <a href=\"/audit?action=deployer.started&#38;actor=engine\">the deployer</a>"),
+        "{log}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
     // Of files that can be changed.
@@ -283,6 +298,12 @@ async fn a_policy_is_shown_as_it_was_and_compared_with_the_next() {
     );
     let comparison = format!("/admin/policy/versions/{before}/to/{after}");
     assert!(shown.contains(&comparison), "{shown}");
+    // What a check says is told by a deployer that serves, too.
+    assert!(shown.contains("There is no user “nina”"), "{shown}");
+    for cause in ["admin had the files read.", "The deployer started."] {
+        assert!(shown.contains(cause), "{shown}");
+    }
+    assert_told_in_the_log(&site, &comparison).await;
 
     let (last, next) = (
         format!("id=\"policy.csv-{lines}\""),
@@ -345,7 +366,7 @@ async fn a_password_from_an_administrator_is_changed_at_the_first_login() {
     let change = |to: &'static str| [("old", "three plain words"), ("password", to), ("again", to)];
     for (refused, why) in [
         ("three plain words", "Choose another one"),
-        ("nina-nina-nina", "first that anybody"),
+        ("nina-nina-nina", "too easy to guess"),
     ] {
         let answer = site.post("/profile", &change(refused)).await;
         assert_eq!(answer.status(), 422);

@@ -50,6 +50,7 @@ async fn lines_that_come_and_go_in_the_policy_are_recorded() {
     assert_eq!(told.0, "policy.reloaded");
     assert_eq!(told.1["added"], serde_json::json!(["g, dave, role:sysadmin"]));
     assert_eq!(told.1["removed"], serde_json::json!(["g, carol, role:sysadmin"]));
+    assert_eq!(told.1["cause"], "SIGHUP");
     lifetime::started(&world.app).await.unwrap();
     assert_eq!(newest(&world, 1).await[0].1["policy_changed"], false);
 
@@ -61,5 +62,7 @@ async fn lines_that_come_and_go_in_the_policy_are_recorded() {
         ..world.parts.clone()
     });
     lifetime::started(&world.app).await.unwrap();
-    assert_eq!(newest(&world, 1).await[0].1["policy_changed"], true);
+    let last = newest(&world, 1).await.remove(0).1;
+    assert_eq!(last["policy_changed"], true);
+    assert_eq!(last["before"], told.1["policy"]);
 }

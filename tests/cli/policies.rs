@@ -119,9 +119,11 @@ fn an_explanation_says_why_and_when_next() {
     let told = run(command.args(words).arg(dir.path()));
     told.with(
         1,
-        "zoe may not deploy shop/prod at 2026-11-27 15:00 UTC: no line allows it.",
+        "zoe may not deploy shop/prod at 2026-11-27 15:00 UTC: policy.csv:",
         "",
     );
+    let why = " allows it, but not at this time; next: 2026-11-30 08:00 UTC.";
+    told.with(1, why, "");
     told.with(1, "From 2026-11-30 08:00 UTC on: allowed.", "");
     told.with(1, "Fri 2026-11-27 ................############", "");
     ask("explain carl deploy shop/dev", dir.path()).well("carl may deploy shop/dev with role:releaser at ");
@@ -228,6 +230,15 @@ fn a_question_about_what_no_line_names_says_so() {
     told.with(1, "zeo may not deploy", "No line names “zeo”");
     assert!(!told.err.contains("the project"), "{told:?}");
     ask("explain zoe view shpo", dir.path()).with(0, "zoe may view", "No line names the project “shpo”");
+    let told = ask("explain zeo deploy shop/dev", dir.path());
+    told.with(1, "", "(developers, ");
+    told.with(
+        1,
+        "",
+        "if their login tells one, add --group, as in --group developers.",
+    );
+    let told = ask("explain zeo deploy shop/dev --group readers", dir.path());
+    assert!(!told.err.contains("add --group"), "{told:?}");
     let of_shipped = run(program().args(["policy", "who", "shop/dev", "administer"]));
     of_shipped.with(0, "admin may administer", "the policy shipped inside the program");
 }

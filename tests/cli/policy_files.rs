@@ -137,6 +137,7 @@ async fn files_that_are_written_renamed_or_linked_anew_take_effect_by_themselves
     assert_eq!(open, first);
     assert_eq!(started[0]["policy"], closed);
     assert_eq!(reloaded[0]["before"], closed);
+    assert_eq!(reloaded[0]["cause"], "changed files");
     let store = with.store().await;
     let kept = policies::files(&store, open).await.unwrap().unwrap();
     assert!(kept.0["policy.csv"].ends_with(&format!("{OPEN}\n")));

@@ -130,6 +130,16 @@ async fn pages_answer_and_nothing_is_left() {
     assert!(answer.status().as_u16() < 500, "{}", answer.status());
     let dir = demo.dir().to_owned();
     assert!(dir.join("policies/policy.csv").exists());
+    // The policy that it begins with is kept, as any other that was in force.
+    let digest = demo.app.policy().digest();
+    let uses = deployer::store::policies::uses(&demo.store, 10).await.unwrap();
+    assert_eq!(uses.iter().map(|one| &one.digest).collect::<Vec<_>>(), [&digest]);
+    assert!(
+        deployer::store::policies::files(&demo.store, &digest)
+            .await
+            .unwrap()
+            .is_some()
+    );
     let url = demo.url.clone();
     demo.stop().await.unwrap();
     assert!(!dir.exists());

@@ -67,7 +67,24 @@ async fn a_reader_sees_full_pages_of_what_they_may_see_and_nothing_else() {
     let text = page(&site, "/history").await;
     assert!(!text.contains("blog"), "not even the form names what is hidden");
     // Asking by name does not help.
-    assert!(listed(&page(&site, "/history?project=blog").await).is_empty());
+    let hidden = page(&site, "/history?project=blog").await;
+    assert!(listed(&hidden).is_empty());
+    // Nor does it tell whether there is one.
+    let none = page(&site, "/history?project=glob").await;
+    for (text, name) in [(&hidden, "blog"), (&none, "glob")] {
+        let sentence = format!("There is no project “{name}” that you may view.");
+        assert!(text.contains(&sentence), "{text}");
+        assert!(
+            text.contains(&format!("<option value=\"{name}\" selected>")),
+            "{text}"
+        );
+        assert_eq!(
+            site.get(&format!("/history.csv?project={name}")).await.status(),
+            422
+        );
+    }
+    let main = |text: &str| text.split_once("<main").unwrap().1.to_owned();
+    assert_eq!(main(&hidden).replace("blog", "glob"), main(&none));
 
     let site = site_for("bob").await;
     busy(&site).await;
@@ -117,6 +134,11 @@ async fn an_empty_list_says_why() {
             .contains("Nothing has been deployed yet")
     );
     busy(&site).await;
+    let text = page(&site, "/history?project=shop&environment=nope").await;
+    assert!(
+        text.contains("There is no environment “nope” of shop that you may view."),
+        "{text}"
+    );
     let text = page(&site, "/history?user=nobody").await;
     assert!(text.contains("No deployment matches") && text.contains("value=\"nobody\""));
 }

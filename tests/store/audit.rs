@@ -102,7 +102,13 @@ async fn events_are_filtered(on: Database) {
         hidden: vec!["shop/prod".into()],
         ..AuditFilter::default()
     };
+    let telling = |action, detail| AuditFilter {
+        telling: vec![(action, detail)],
+        ..actions(&["lock."])
+    };
     let cases = [
+        (telling("login.failed", "ABC"), 5),
+        (telling("login.failed", "nothing"), 1),
         // An account that something was done to is found as well.
         (who("bob"), 7),
         (who("BOB"), 7),

@@ -120,6 +120,10 @@ async fn a_group_that_the_deploy_user_is_not_in_is_told_before_anything_is_chang
                 }
             );
             assert!(is_told, "{error}");
+            assert!(
+                error.to_string().contains(&format!("the group “{group}”")),
+                "{error}"
+            );
             assert_eq!(fs::read_to_string(site.served().join("f")).unwrap(), "1");
         }
     }

@@ -77,7 +77,7 @@ async fn a_question_about_somebody_is_answered_with_lines_and_the_week() {
         &[
             "alice may not deploy shop/beta",
             "Wed 24 Nov 2027, 20:00 CET",
-            "No line allows it.",
+            "allows it, but not at this time; next: Thu 25 Nov 2027, 09:00 CET.",
             // 08:00 UTC.
             "From Thu 25 Nov 2027, 09:00 CET on: allowed.",
             "09:00–19:30",
@@ -214,6 +214,31 @@ async fn who_may_do_what_is_shown_to_whoever_sees_the_place_without_people_of_ot
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_environment_alone_is_no_place_unless_a_project_is_called_so() {
+    let mut site = site().await;
+    sit_down(&mut site, "ines").await;
+    for path in ["/policy/who?place=", "/policy/may?action=deploy&place="] {
+        let (status, text) = page(&site, &format!("{path}prod")).await;
+        assert_eq!(status, 422, "{text}");
+        assert_says(&text, &["“prod” is an environment", "write PROJECT/ENVIRONMENT"]);
+        assert!(!text.contains("vault/prod"), "she may not view it: {text}");
+        let (status, text) = page(&site, &format!("{path}nowhere")).await;
+        assert_eq!(status, 200);
+        assert_says(&text, &["There is no nowhere here"]);
+    }
+    sit_down(&mut site, "rita").await;
+    let (status, text) = page(&site, "/policy/who?place=dev").await;
+    assert_eq!(status, 422);
+    assert_says(&text, &["write PROJECT/ENVIRONMENT, as shop/dev."]);
+    assert_eq!(page(&site, "/policy/who?place=prod").await.0, 404);
+    project(&site, "prod", &["dev"]).await;
+    sit_down(&mut site, "ines").await;
+    let (status, text) = page(&site, "/policy/who?place=prod").await;
+    assert_eq!(status, 200, "{text}");
+    assert!(!text.contains("There is no"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_auditor_asks_who_could_deploy_on_an_earlier_day() {
     let mut site = site().await;
     let now = site.app.now();
@@ -241,6 +266,17 @@ async fn an_auditor_asks_who_could_deploy_on_an_earlier_day() {
     let (_, text) = page(&site, &ask(3)).await;
     assert_says(&text, &["gone", "By the policy that was in force then"]);
     assert_eq!(text.matches("class=\"table stacking rights\"").count(), 2);
+    let clock = (now - chrono::TimeDelta::days(3)).format("%H:%M");
+    for (from, until) in [
+        ("00:00".to_owned(), clock.to_string()),
+        (clock.to_string(), "24:00".to_owned()),
+    ] {
+        assert_says(
+            &text,
+            &[&format!("In force from {from} to {until} of that day (UTC).")],
+        );
+    }
+    assert_says(&text, &[&format!("<span class=\"when\">00:00–{clock}</span>")]);
     let (_, text) = page(&site, &ask(30)).await;
     assert_says(&text, &["No policy of that time is kept."]);
     let at = (now - chrono::TimeDelta::days(5)).format("%Y-%m-%dT%H:%M");

@@ -244,6 +244,14 @@ fn a_policy_that_fails_its_own_tests_does_not_take_effect() {
             "not an expectation",
         ),
         ("\"alice may view shop at 2026-11-23\"", "not an expectation"),
+        (
+            "\"alice may view shop at 11-23 10:00\"",
+            "“11-23 10:00” has no year: write the year first, as 2026-11-23 10:00.",
+        ),
+        (
+            "\"alice may view shop at 2026-11-31 10:00\"",
+            "“2026-11-31” is not a day: November 2026 has 30 days.",
+        ),
         ("\"alice may view * at 2026-11-23 10:00\"", "not an expectation"),
         ("\"alice may look shop at 2026-11-23 10:00\"", "not an action"),
         (

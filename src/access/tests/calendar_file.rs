@@ -126,6 +126,14 @@ const WRONG_ENDS: &[(&str, &str)] = &[
     ("2026-2-3", "“2026-2-3” is not a day; write it as 2026-02-03."),
     ("18.12.2026", "write the year first: 2026-12-18."),
     (
+        "12-19T18:00:00",
+        "“12-19T18:00:00” has no year: write the year first, as 2026-12-19T18:00:00.",
+    ),
+    (
+        "12-19",
+        "“12-19” has no year: write the year first, as 2026-12-19.",
+    ),
+    (
         "2026-12-19T25:00:00",
         "“25:00” is not a time, as a day ends at 24:00.",
     ),

@@ -95,7 +95,7 @@ p, carl, shop, prod, view, always, allow\np, dora, *, *, view, always, allow\ng,
     let friday = chrono::NaiveDate::from_ymd_opt(2026, 11, 27).unwrap();
     let zone = chrono_tz::Europe::Paris;
     let day = answers
-        .table_of_day(&environment("shop", "prod"), &actions, (friday, zone))
+        .table_of_day(&environment("shop", "prod"), &actions, (friday, zone), None)
         .unwrap();
     assert_eq!(
         told(&day)[..3],
@@ -105,9 +105,17 @@ p, carl, shop, prod, view, always, allow\np, dora, *, *, view, always, allow\ng,
             "role:sysadmin | admin group:sysadmins | all day | all day",
         ]
     );
+    let in_force = Some((at("2026-11-27 10:00"), at("2026-11-27 11:30")));
+    let part = answers
+        .table_of_day(&environment("shop", "prod"), &actions, (friday, zone), in_force)
+        .unwrap();
+    assert_eq!(
+        told(&part)[1],
+        "role:releaser | ann group:releasers | 11:00–12:30 | 11:00–12:30",
+    );
     let sunday = friday + chrono::Days::new(2);
     let day = answers
-        .table_of_day(&environment("shop", "prod"), &actions, (sunday, zone))
+        .table_of_day(&environment("shop", "prod"), &actions, (sunday, zone), None)
         .unwrap();
     assert!(
         !told(&day).iter().any(|row| row.starts_with("role:junior")),

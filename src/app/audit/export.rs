@@ -13,7 +13,9 @@ use super::keys::AUDIT;
 use super::words;
 use crate::access::Permit;
 use crate::app::{App, csv};
-use crate::domain::{Actor, AuditEvent, Event, EventKind, ExportFormat, Instant, NewAuditEvent, Result};
+use crate::domain::{
+    Actor, AuditEvent, Event, EventKind, ExportFormat, Instant, NewAuditEvent, Result, with_turns_escaped,
+};
 use crate::store::audit::{self, AuditReading, Head, StoredEvent};
 use crate::store::{AuditFilter, Store};
 
@@ -117,7 +119,7 @@ impl Export {
                     "deployer_audit_export": 1, "by": by, "at": at, "head": head, "filter": filter,
                     "proven": PROVEN,
                 });
-                format!("{first}\n")
+                format!("{}\n", with_turns_escaped(&first.to_string()))
             }
             ExportFormat::Csv => [
                 csv::line(&["audit log of the deployer", &format!("exported by {by}"), &at]),
@@ -156,7 +158,7 @@ impl Export {
                     line["covered"] = json!(true);
                 }
                 line["sentence"] = json!(words::sentence(&told.event));
-                format!("{line}\n")
+                format!("{}\n", with_turns_escaped(&line.to_string()))
             }
             ExportFormat::Csv => {
                 let hash = stored.hash.clone();

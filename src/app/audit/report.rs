@@ -79,6 +79,8 @@ pub struct ReportRequest {
     pub from: Instant,
     /// Before this instant.
     pub to: Instant,
+    /// Of deployments only those that one person alone saw through.
+    pub alone: bool,
 }
 
 /// A part of a list, and whether there is more.
@@ -209,9 +211,13 @@ async fn deployments(
                     "not looked at, as the report took too long; choose a shorter period".to_owned(),
                 ),
             };
+        let duties = duties(&deployment, authors, unknown);
+        if wanted.alone && !duties.finding.is_alone() {
+            continue;
+        }
         items.push(ReportedDeployment {
             contradictions: contradictions.remove(&deployment.id).unwrap_or_default(),
-            duties: duties(&deployment, authors, unknown),
+            duties,
             deployment,
         });
     }

@@ -6,6 +6,7 @@ mod of_people;
 mod of_settings;
 mod parts;
 
+pub use self::of_settings::read_by;
 pub use self::parts::{Detail, details};
 use self::parts::{time, who};
 use crate::domain::{Action, EventKind, NewAuditEvent};
@@ -40,7 +41,7 @@ fn refused(event: &NewAuditEvent) -> Option<String> {
 const SYNONYMS: [(&str, &[EventKind]); 9] = [
     ("override overrode", &[EventKind::LockOverridden]),
     (
-        "deploy rollback rolled back promoted",
+        "deploy deployed",
         &[EventKind::DeploymentRequested, EventKind::DeploymentSucceeded],
     ),
     (
@@ -63,9 +64,53 @@ const SYNONYMS: [(&str, &[EventKind]); 9] = [
     ("unlock unlocked", &[EventKind::LockLifted]),
 ];
 
-/// The names of the events that people mean by `words`, whatever their case and order: `failed login`,
-/// `override`, `server.`, `refused`. A word that fits no event is its own name.
-pub fn names_of(words: &str) -> Vec<String> {
+/// Words that people use for some events of a kind: the kind, and what the details of those hold.
+const TELLING: [(&str, EventKind, &str); 9] = [
+    (
+        "rollback rolled back",
+        EventKind::DeploymentRequested,
+        "\"kind\":\"rollback\"",
+    ),
+    (
+        "rollback rolled back",
+        EventKind::DeploymentAnswered,
+        "\"answer\":\"roll_back\"",
+    ),
+    (
+        "promotion promoted",
+        EventKind::DeploymentRequested,
+        "\"kind\":\"promotion\"",
+    ),
+    (
+        "automatic push pushed",
+        EventKind::DeploymentRequested,
+        "\"kind\":\"automatic\"",
+    ),
+    (
+        "scheduled",
+        EventKind::DeploymentRequested,
+        "\"kind\":\"scheduled\"",
+    ),
+    (CALENDAR, EventKind::PolicyReloaded, "calendar.toml"),
+    (CALENDAR, EventKind::PolicyReloaded, ".ics"),
+    (CALENDAR, EventKind::PolicyRejected, "calendar.toml"),
+    ("drift", EventKind::EnvironmentChanged, "\"watch_drift\""),
+];
+/// Words for what the calendar has in it.
+const CALENDAR: &str = "calendar freeze frozen holiday window";
+
+/// The events that people mean by some words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MeantEvents {
+    /// The names of those that are always meant.
+    pub names: Vec<String>,
+    /// The names of those that are meant where their details hold the second.
+    pub telling: Vec<(&'static str, &'static str)>,
+}
+
+/// The events that people mean by `words`, whatever their case and order: `failed login`, `override`,
+/// `server.`, `refused`, `rollback`. A word that fits no event is its own name.
+pub fn meant_by(words: &str) -> MeantEvents {
     let words = words.trim().to_lowercase();
     let wanted: Vec<&str> = words.split_whitespace().collect();
     let fits = |said: &str| wanted.iter().all(|word| said.contains(word));
@@ -84,10 +129,17 @@ pub fn names_of(words: &str) -> Vec<String> {
     let refusals =
         refusals.filter(|(name, title)| fits(&format!("{name} refused to {title}").to_lowercase()));
     let mut names: Vec<String> = kinds.chain(refusals.map(|(name, _)| name)).collect();
-    if names.is_empty() {
+    let telling = TELLING.iter().filter(|(synonyms, kind, _)| {
+        let said = format!("{} {synonyms}", kind.title());
+        fits(&said.to_lowercase()) && !names.iter().any(|name| name == kind.as_str())
+    });
+    let telling: Vec<_> = telling
+        .map(|(_, kind, detail)| (kind.as_str(), *detail))
+        .collect();
+    if names.is_empty() && telling.is_empty() {
         names.push(words);
     }
-    names
+    MeantEvents { names, telling }
 }
 
 #[cfg(test)]
@@ -131,6 +183,26 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_event_says_who_had_the_files_read() {
+        for (kind, cause, told) in [
+            (
+                "policy.reloaded",
+                "changed files",
+                "The deployer found the files changed.",
+            ),
+            (
+                "policy.rejected",
+                "SIGHUP",
+                "The deployer was sent SIGHUP on its host.",
+            ),
+            ("policy.reloaded", "button", "alice had the files read."),
+        ] {
+            let one = sentence(&event(kind, json!({ "cause": cause })));
+            assert!(one.ends_with(told), "{one}");
+        }
+    }
+
+    #[test]
     fn people_find_events_by_their_own_words() {
         for (words, name) in [
             ("Override", "lock.overridden"),
@@ -144,10 +216,37 @@ mod tests {
             ("server.added", "server.added"),
             ("Password reset", "user.password_set"),
             ("Nonsense", "nonsense"),
+            ("calendar", "policy.reloaded"),
+            ("Freeze", "policy.reloaded"),
+            ("freeze", "lock.created"),
+            ("rollback", "deployment.requested"),
+            ("roll back", "rollback.refused"),
+            ("rolled back", "deployment.answered"),
+            ("promotion", "deployment.requested"),
+            ("login", "login.failed"),
+            ("password", "user.password_changed"),
+            ("token", "token.refused"),
+            ("lock", "lock.overridden"),
+            ("drift", "environment.changed"),
         ] {
-            let found = names_of(words);
-            assert!(found.iter().any(|one| one == name), "{words}: {found:?}");
+            let found = meant_by(words);
+            let telling = found.telling.iter().map(|(name, _)| *name);
+            let mut names = found.names.iter().map(String::as_str).chain(telling);
+            assert!(names.any(|one| one == name), "{words}: {found:?}");
         }
-        assert!(!names_of("failed login").contains(&"login.succeeded".to_owned()));
+        assert!(
+            !meant_by("failed login")
+                .names
+                .contains(&"login.succeeded".to_owned())
+        );
+        let rollbacks = meant_by("rollback");
+        assert_eq!(rollbacks.names, ["rollback.refused"]);
+        assert!(
+            rollbacks
+                .telling
+                .contains(&("deployment.requested", "\"kind\":\"rollback\""))
+        );
+        assert!(meant_by("lock").names.contains(&"lock.created".to_owned()));
+        assert!(meant_by("deploy").telling.is_empty(), "{:?}", meant_by("deploy"));
     }
 }

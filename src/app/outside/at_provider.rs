@@ -2,7 +2,10 @@
 
 use super::oidc::{BegunLogin, OidcChoice, OidcLogin};
 use crate::app::App;
-use crate::domain::{Error, LoginProvider, OutsideLogin, Result};
+use crate::domain::{Error, ErrorKind, LoginProvider, OutsideLogin, Result};
+
+/// Characters of an unknown provider's name that are shown.
+const SHOWN: usize = 60;
 
 /// The providers that people can choose, in the order of their names.
 pub fn choices(app: &App) -> Vec<OidcChoice> {
@@ -44,5 +47,20 @@ pub(in crate::app) async fn finish(app: &App, name: &str, come: (&BegunLogin, &s
 
 fn named<'a>(app: &'a App, name: &str) -> Result<&'a OidcLogin> {
     let found = app.outside.oidc.iter().find(|one| one.name == name);
-    found.ok_or_else(|| Error::not_found(format!("login provider “{}”", name.escape_debug())))
+    found.ok_or_else(|| no_such_provider(app, name))
+}
+
+/// Says which providers there are instead: they stand on the login page anyway.
+fn no_such_provider(app: &App, name: &str) -> Error {
+    let known: Vec<&str> = app.outside.oidc.iter().map(OidcLogin::title).collect();
+    let shown: String = name.chars().take(SHOWN).collect();
+    let instead = match known.as_slice() {
+        [] => "Log in with a name and a password on the login page".to_owned(),
+        known => format!("Choose {} on the login page", known.join(" or ")),
+    };
+    let sentence = format!(
+        "No login provider “{}” is configured here. {instead}.",
+        shown.escape_debug()
+    );
+    Error::new(ErrorKind::NotFound, sentence)
 }

@@ -63,9 +63,11 @@ fn outcome(text: &str) -> Result<Outcome, String> {
 
 impl Args {
     fn filter(&self) -> AuditFilter {
+        let meant = self.action.as_deref().map(words::meant_by).unwrap_or_default();
         AuditFilter {
             who: self.who.clone(),
-            actions: self.action.as_deref().map(words::names_of).unwrap_or_default(),
+            actions: meant.names,
+            telling: meant.telling,
             about: self.about.clone(),
             text: self.text.clone(),
             outcome: self.outcome,

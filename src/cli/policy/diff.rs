@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::super::outcome::{CommandFailure, complain, say};
 use super::directory::{open, say_json, told};
-use crate::access::RightsChange;
+use crate::access::{NamedPlaces, RightsChange};
 use crate::clock::Clock;
 use crate::domain::Action;
 use crate::domain::access::GUEST;
@@ -83,4 +83,7 @@ fn print(one: &RightsChange) {
         one.windows,
         one.example.format("%Y-%m-%d %H:%M UTC")
     ));
+    for NamedPlaces { kind, names } in &one.left_out {
+        say(format_args!("    the named {kind}s: {}", names.join(", ")));
+    }
 }

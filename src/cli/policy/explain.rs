@@ -80,6 +80,11 @@ fn answer(args: &Args) -> Result<(), CommandFailure> {
     for hint in opened.unnamed(&args.who, &asked.resource) {
         complain(hint);
     }
+    if args.group.is_empty() && !args.who.contains(':') {
+        group_hint(&opened.deciding_groups(&asked))
+            .iter()
+            .for_each(complain);
+    }
     let explained = Told {
         explanation: opened.explain(&asked),
         week: args.week.then(|| opened.week(&asked)),
@@ -97,14 +102,20 @@ fn answer(args: &Args) -> Result<(), CommandFailure> {
     }
 }
 
+/// That lines for groups would decide otherwise, which only the login knows.
+fn group_hint(groups: &[String]) -> Option<String> {
+    let first = groups.first()?;
+    Some(format!(
+        "A line for a group would decide otherwise ({}): if their login tells one, add --group, as in --group {first}.",
+        groups.join(", ")
+    ))
+}
+
 fn print(args: &Args, told: &Told, zone: Tz) {
     let one = &told.explanation;
     let may = if one.ruling.allowed { "may" } else { "may not" };
     let with = with(&one.ruling);
-    let because = match &one.line {
-        Some(line) => line.to_string(),
-        None => "no line allows it".to_owned(),
-    };
+    let because = because(one, zone);
     let at = time(one.at, zone);
     say(format_args!(
         "{} {may} {} {}{with} at {at}: {because}.",
@@ -150,6 +161,19 @@ fn print(args: &Args, told: &Told, zone: Tz) {
         say(format_args!(
             "Each sign is half an hour in the zone {zone}: # allowed, + with a second person, . not."
         ));
+    }
+}
+
+/// The line that decided, or why none did.
+fn because(one: &Explanation, zone: Tz) -> String {
+    let next = match one.next_allowed {
+        Some(next) => format!("; next: {}", time(next, zone)),
+        None => String::new(),
+    };
+    match (&one.line, one.outside_window.first()) {
+        (Some(line), _) => format!("{line}{next}"),
+        (None, Some(line)) => format!("{line} allows it, but not at this time{next}"),
+        (None, None) => "no line allows it".to_owned(),
     }
 }
 

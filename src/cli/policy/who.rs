@@ -37,6 +37,7 @@ fn answer(args: &Args) -> Result<(), CommandFailure> {
         )
     };
     let resource = opened.resource(&args.place).ok_or_else(|| wrong(place()))?;
+    opened.unnamed_project(&resource).iter().for_each(complain);
     let actions = match &args.action {
         Some(action) => vec![action.parse::<Action>().map_err(|why| wrong(format!("{why}.")))?],
         None => Action::ALL.to_vec(),

@@ -19,13 +19,19 @@ pub(super) fn narrowed(filter: &AuditFilter) -> Select<Entity> {
         let any = named.into_iter().fold(account, Condition::add);
         rows = rows.filter(any);
     }
-    if !filter.actions.is_empty() {
+    if !filter.actions.is_empty() || !filter.telling.is_empty() {
         let named = |action: &String| match action.ends_with('.') {
             true => Column::Action.starts_with(action),
             false => Column::Action.eq(action),
         };
         let any = filter.actions.iter().map(named);
-        rows = rows.filter(any.fold(Condition::any(), Condition::add));
+        let any = any.fold(Condition::any(), Condition::add);
+        let tell = |(action, detail): &(&str, &str)| {
+            Condition::all()
+                .add(Column::Action.eq(*action))
+                .add(holds(Column::Detail, detail))
+        };
+        rows = rows.filter(filter.telling.iter().map(tell).fold(any, Condition::add));
     }
     if let Some(about) = &filter.about {
         rows = rows.filter(holds(Column::Resource, about));

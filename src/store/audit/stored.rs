@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::columns::{instant, micros, word};
 use super::super::entities::audit_events::Model;
-use crate::domain::{AuditEvent, AuditId, DeploymentId, Instant, NewAuditEvent, Outcome};
+use crate::domain::{AuditEvent, AuditId, DeploymentId, Instant, NewAuditEvent, Outcome, with_turns_escaped};
 
 /// The form of the hash in events that are appended now. An event without a version has form 1, which does
 /// not cover its number.
@@ -128,7 +128,7 @@ impl StoredEvent {
 
     /// One line of JSON; see [`Self::to_json`].
     pub fn to_line(&self) -> String {
-        self.to_json().to_string()
+        with_turns_escaped(&self.to_json().to_string())
     }
 
     /// An object with everything that its hash covers.

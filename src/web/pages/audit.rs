@@ -11,7 +11,9 @@ use poem::{Response, handler};
 use super::filter::{self, Cut, FilterForm, Input};
 use crate::access::Permit;
 use crate::app::audit::{self, words};
-use crate::domain::{Area, AuditEvent, AuditId, DeploymentId, EventKind, NewAuditEvent, Outcome, Result};
+use crate::domain::{
+    Area, AuditEvent, AuditId, Author, DeploymentId, EventKind, NewAuditEvent, Outcome, Result,
+};
 use crate::store::Paged;
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section};
@@ -62,6 +64,12 @@ struct Row {
     resource_url: String,
     /// The deployment that it is about; empty where there is none.
     deployment_url: String,
+    /// Who did it, in words.
+    actor: String,
+    /// Where it came from; empty for what the deployer did by itself.
+    address: String,
+    /// What a policy changed; empty where it is about none, or where the reader may not read policies.
+    comparison_url: String,
     tone: &'static str,
     detail: Vec<words::Detail>,
 }
@@ -80,10 +88,15 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
         None => Paged::default(),
     };
     let filter = filter_form(sent);
+    let reads_policy = visitor.app().may_read(visitor.actor(), Area::Policy);
     let page = Page {
         frame: visitor.frame("Audit log", Section::Audit).await?,
         questions: questions(&filter),
-        rows: found.items.into_iter().map(|event| row(&filter, event)).collect(),
+        rows: found
+            .items
+            .into_iter()
+            .map(|event| row(&filter, event, reads_policy))
+            .collect(),
         newer: filter.page_url("after", found.newer),
         older: filter.page_url("before", found.older),
         csv: filter.url_with(urls::audit_csv(), "", ""),
@@ -132,7 +145,20 @@ fn questions(filter: &FilterForm) -> Vec<(&'static str, String, bool)> {
     QUESTIONS.iter().map(asked).collect()
 }
 
-fn row(filter: &FilterForm, audited: AuditEvent) -> Row {
+/// The comparison of the policy that an event is about with the one before.
+fn comparison(event: &NewAuditEvent) -> Option<String> {
+    let digest = |name: &str| {
+        let digest = event.detail[name].as_str()?;
+        let is_digest = !digest.is_empty() && digest.chars().all(|c| c.is_ascii_hexdigit());
+        is_digest.then_some(digest)
+    };
+    Some(urls::admin_policy_comparison(
+        digest("before")?,
+        digest("policy")?,
+    ))
+}
+
+fn row(filter: &FilterForm, audited: AuditEvent, reads_policy: bool) -> Row {
     let AuditEvent {
         id,
         event,
@@ -158,6 +184,15 @@ fn row(filter: &FilterForm, audited: AuditEvent) -> Row {
             Outcome::Failed => "t-warn",
         },
         detail: words::details(&event),
+        comparison_url: comparison(&event).filter(|_| reads_policy).unwrap_or_default(),
+        actor: match event.actor.as_str() {
+            Author::ENGINE => "the deployer".to_owned(),
+            name => name.to_owned(),
+        },
+        address: match event.address.as_str() {
+            Author::ENGINE => String::new(),
+            address => format!("from {address}"),
+        },
         event,
     }
 }

@@ -68,6 +68,16 @@ impl Input {
         )
     }
 
+    /// With `value` among the choices: a filter shows what it is by, also where that finds nothing.
+    fn with(mut self, value: &str) -> Self {
+        if let Self::Choice(choices) = &mut self
+            && !choices.iter().any(|(known, _)| known == value)
+        {
+            choices.push((value.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
     pub fn text(example: &'static str) -> Self {
         Self::Text {
             example,
@@ -91,12 +101,12 @@ impl FilterForm {
     /// The form of the list at `url`, with the fields a list has beside the days.
     pub fn new(url: &'static str, sent: FormData, fields: Vec<(&'static str, &'static str, Input)>) -> Self {
         let days = [("from", "From (UTC)", Input::Day), ("to", "To (UTC)", Input::Day)];
-        let field = |(name, label, input)| Field {
+        let field = |(name, label, input): (_, _, Input)| Field {
             value: sent.text(name).to_owned(),
             complaint: sent.complaints.of(name).to_owned(),
             name,
             label,
-            input,
+            input: input.with(sent.text(name)),
         };
         let fields: Vec<Field> = fields.into_iter().chain(days).map(field).collect();
         Self {
@@ -157,10 +167,12 @@ fn filter(form: &mut FormReader) -> Option<PastFilter> {
 fn audit_filter(form: &mut FormReader) -> Option<AuditFilter> {
     let (from, to) = days(form);
     let outcome = word(form, "outcome", Outcome::parse);
-    let actions = text(form, "action").map(|words| words::names_of(&words));
+    let meant = text(form, "action").map(|words| words::meant_by(&words));
+    let meant = meant.unwrap_or_default();
     Some(AuditFilter {
         who: text(form, "actor"),
-        actions: actions.unwrap_or_default(),
+        actions: meant.names,
+        telling: meant.telling,
         about: text(form, "resource"),
         text: text(form, "text"),
         outcome,

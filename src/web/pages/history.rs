@@ -9,7 +9,9 @@ use super::filter::{self, Cut, FilterForm, Input};
 use crate::app::App;
 use crate::app::audit::comparison::Contradiction;
 use crate::app::history::{self, CorrectedPage, PastDeployments, Visible};
-use crate::domain::{Answered, Approval, Deployment, DeploymentState, Instant, Kind, PolicyLine, Result};
+use crate::domain::{
+    Answered, Approval, Deployment, DeploymentState, Error, Instant, Kind, PolicyLine, Result,
+};
 use crate::store::Page;
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section};
@@ -34,6 +36,8 @@ struct HistoryPage {
     newer: String,
     older: String,
     csv: String,
+    /// That there is no project or environment of the names in the filter; empty where there is.
+    unknown: String,
 }
 
 /// The filter form, with what the reader may choose from.
@@ -69,6 +73,7 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
         Some(filter) => history::find(app, actor, &filter, cut.page(), PAGE).await?,
         None => nothing(app, actor).await?,
     };
+    let unknown = unknown(&visitor, &found.visible, &sent).await?;
     let filter = filter_form(&found.visible, sent);
     let page = HistoryPage {
         frame: visitor.frame("History", Section::History).await?,
@@ -76,12 +81,20 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>, cut: Query<Cut>) -> R
         older: filter.page_url("before", found.past.page.older),
         csv: filter.url_with(urls::history_csv(), "", ""),
         rows: rows(found.past),
+        unknown: unknown.unwrap_or_default(),
         filter,
     };
     if visitor.wants_fragment() {
         return form_page(&page.as_list(), &page.filter.sent.complaints);
     }
     form_page(&page, &page.filter.sent.complaints)
+}
+
+/// Why nothing is found at the place that was asked for.
+async fn unknown(visitor: &Visitor, visible: &Visible, sent: &FormData) -> Result<Option<String>> {
+    let name = |field| Some(sent.text(field).trim()).filter(|name| !name.is_empty());
+    let place = (name("project"), name("environment"));
+    history::unknown_place(visitor.app(), visitor.actor(), visible, place).await
 }
 
 /// The rows of the list, each marked where the database contradicts the audit log.
@@ -111,6 +124,9 @@ pub async fn csv(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
     let app = visitor.app().clone();
     let filter = filter::read(&sent)?;
     let visible = history::visible(&app, visitor.actor()).await?;
+    if let Some(unknown) = unknown(&visitor, &visible, &sent).await? {
+        return Err(Error::field("project", unknown));
+    }
     let rows = futures_util::stream::unfold(Some(Page::Newest), move |page| {
         let (app, filter, visible) = (app.clone(), filter.clone(), visible.clone());
         async move {

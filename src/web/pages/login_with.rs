@@ -157,7 +157,7 @@ fn turned_away(query: &BackQuery) -> Error {
 
 /// The login page with what went wrong.
 async fn again(visitor: &Visitor, next: &str, error: Error) -> Result<Response> {
-    if error.kind() == ErrorKind::NotFound || error.kind() == ErrorKind::Internal {
+    if error.kind() == ErrorKind::Internal {
         return Err(error);
     }
     let page = LoginPage {
@@ -171,7 +171,10 @@ async fn again(visitor: &Visitor, next: &str, error: Error) -> Result<Response> 
 #[handler]
 pub async fn leave(visitor: Visitor, Path(provider): Path<String>) -> Result<Response> {
     let left = urls::with_query(urls::login(), &[("left", "yes")]);
-    let url = at_provider::leaving(visitor.app(), &provider, &left).await?;
+    let url = match at_provider::leaving(visitor.app(), &provider, &left).await {
+        Ok(url) => url,
+        Err(error) => return again(&visitor, urls::overview(), error).await,
+    };
     let mut answer = go_to(url.as_deref().unwrap_or(&left));
     answer.set_status(StatusCode::SEE_OTHER);
     answer.headers_mut().insert(

@@ -220,8 +220,22 @@ async fn a_provider_that_lets_nobody_in_is_quoted() {
         assert_eq!(answer.status(), 403);
         assert_eq!(complaint(&answer.text().await.unwrap()), wanted);
     }
-    assert_eq!(stage.site.get("/login/with/nobody").await.status(), 404);
-    assert_eq!(stage.site.get("/login/with/nobody/leave").await.status(), 404);
+    for path in ["/login/with/nobody", "/login/with/nobody/leave"] {
+        let answer = stage.site.get(path).await;
+        assert_eq!(answer.status(), 404);
+        let wanted =
+            "No login provider “nobody” is configured here. Choose Example & Sons on the login page.";
+        assert_eq!(complaint(&answer.text().await.unwrap()), wanted);
+    }
+    for path in ["/login/oidc/nobody", "/login/plugin/none", "/login/proxy"] {
+        let answer = stage.site.get(path).await;
+        assert_eq!(answer.status(), 404);
+        let text = answer.text().await.unwrap();
+        assert!(
+            text.contains(&format!("No way to log in is configured at “{path}”.")),
+            "{text}"
+        );
+    }
 }
 
 #[tokio::test]

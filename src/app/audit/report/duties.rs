@@ -34,6 +34,11 @@ pub enum DutyFinding {
 }
 
 impl DutyFinding {
+    /// Whether one person saw it through alone, be it by their own approval.
+    pub fn is_alone(self) -> bool {
+        matches!(self, Self::OnePerson | Self::SelfApproved)
+    }
+
     /// A few words for people.
     pub fn title(self) -> &'static str {
         match self {

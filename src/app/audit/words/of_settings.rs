@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::parts::{because, changes, items, items_of, text, time, who};
-use crate::domain::{EventKind, NewAuditEvent};
+use crate::domain::{EventKind, NewAuditEvent, ReadCause};
 
 /// Digits of a policy's digest that people read.
 const DIGITS: usize = 12;
@@ -122,7 +122,8 @@ fn of_policy_and_keys(kind: EventKind, event: &NewAuditEvent) -> Option<String> 
         EventKind::PolicyReloaded => reloaded(event),
         EventKind::PolicyRejected => {
             let problem = because(&items(&event.detail["problems"]));
-            format!("The policy files have errors, and the policy before stays in force{problem}.")
+            let cause = read_by(event);
+            format!("The policy files have errors, and the policy before stays in force{problem}.{cause}")
         }
         EventKind::SecretsSealed => {
             format!(
@@ -233,8 +234,18 @@ fn reloaded(event: &NewAuditEvent) -> String {
         true => format!("{sentence} How requests are matched changed too (model.conf)."),
         false => sentence,
     };
+    let sentence = format!("{sentence}{}", read_by(event));
     match text(event, "rights") {
         "" => sentence,
         rights => format!("{sentence} Rights: {rights}."),
+    }
+}
+
+/// Who had the policy files read, or why that was; nothing where the event does not say it.
+pub fn read_by(event: &NewAuditEvent) -> String {
+    match ReadCause::parse(text(event, "cause")) {
+        Some(ReadCause::Button) => format!(" {} had the files read.", who(event)),
+        Some(cause) => format!(" {}.", cause.title()),
+        None => String::new(),
     }
 }

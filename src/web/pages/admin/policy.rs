@@ -43,6 +43,8 @@ struct VersionRow {
     version: Version,
     instance: String,
     since: Instant,
+    /// Who had it read, or why; empty where that is not known.
+    cause: String,
     /// What it changed; empty for the oldest.
     comparison: String,
 }
@@ -68,8 +70,10 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
     may_read(&visitor, Area::Policy).await?;
     let (access, now) = (visitor.app().policy(), visitor.now());
     let calendar = access.calendar();
-    let problems = access.problems();
-    let versions = versions(&policy::uses(visitor.app(), visitor.actor()).await?);
+    let problems = policy::lints::problems(visitor.app());
+    let uses = policy::uses(visitor.app(), visitor.actor()).await?;
+    let causes = policy::causes(visitor.app(), visitor.actor(), &uses).await?;
+    let versions = versions(&uses, causes);
     html(&Page {
         frame: visitor.frame("Policy · Admin", Section::Admin).await?,
         tabs: tabs(&visitor, Part::Policy),
@@ -87,21 +91,22 @@ pub async fn show(visitor: Visitor) -> Result<Response> {
     })
 }
 
-fn versions(uses: &[PolicyUse]) -> Vec<VersionRow> {
-    let row = |(at, one): (usize, &PolicyUse)| {
+fn versions(uses: &[PolicyUse], causes: Vec<String>) -> Vec<VersionRow> {
+    let row = |((at, one), cause): ((usize, &PolicyUse), String)| {
         let mut older = uses.iter().skip(at + 1);
         let before = older.find(|before| before.instance == one.instance || before.digest != one.digest);
         VersionRow {
             version: Version::of(&one.digest),
             instance: one.instance.clone(),
             since: one.since,
+            cause,
             comparison: before
                 .filter(|before| before.digest != one.digest)
                 .map(|before| urls::admin_policy_comparison(&before.digest, &one.digest))
                 .unwrap_or_default(),
         }
     };
-    uses.iter().enumerate().map(row).collect()
+    uses.iter().enumerate().zip(causes).map(row).collect()
 }
 
 fn windows(calendar: &Calendar, now: Instant) -> Vec<WindowRow> {

@@ -9,7 +9,7 @@ use poem::{Response, handler};
 use similar::{ChangeTag, TextDiff};
 
 use super::{Part, Tabs, tabs};
-use crate::access::{PolicyFiles, Problem, RightsChange};
+use crate::access::{NamedPlaces, PolicyFiles, Problem, RightsChange};
 use crate::app::policy::{self, RightsCompared};
 use crate::domain::Result;
 use crate::domain::access::GUEST;
@@ -27,6 +27,8 @@ const COMPARING: Duration = Duration::from_secs(1);
 const LINES_SHOWN: usize = 5000;
 /// Differences of rights that are shown.
 const RIGHTS_SHOWN: usize = 500;
+/// Names that are shown outside of a fold.
+const NAMES_OPEN: usize = 4;
 /// Digits of a digest that people read.
 const SHORT: usize = 12;
 
@@ -66,10 +68,40 @@ struct RightsRow {
     tone: &'static str,
     /// What becomes of the right.
     shift: &'static str,
-    who: String,
+    who: Names,
+    /// Those of `who` that it is not about.
+    but: Names,
     actions: String,
     places: String,
+    /// The places that `places` leaves out and only counts, each list led by its title.
+    left_out: Vec<(String, String)>,
     windows: String,
+}
+
+/// Names, of which a long list is folded.
+struct Names {
+    shown: String,
+    /// How many are folded, in words; empty: none.
+    more: String,
+    rest: String,
+}
+
+impl Names {
+    fn of(mut names: Vec<String>) -> Self {
+        let rest = match names.len() {
+            // A fold takes as much room as one name.
+            few if few <= NAMES_OPEN + 1 => Vec::new(),
+            _ => names.split_off(NAMES_OPEN),
+        };
+        Self {
+            shown: names.join(", "),
+            more: match rest.len() {
+                0 => String::new(),
+                more => format!("and {more} more"),
+            },
+            rest: rest.join(", "),
+        }
+    }
 }
 
 /// A policy, for a link.
@@ -152,21 +184,25 @@ fn rights_rows(differences: Vec<RightsChange>) -> Vec<RightsRow> {
             GUEST => "everybody".to_owned(),
             _ => name,
         };
-        let who = one.who.into_iter().map(name).collect::<Vec<_>>().join(", ");
         let actions: Vec<&str> = one.actions.iter().map(|action| action.as_str()).collect();
         RightsRow {
             tone: if one.shift.is_gain() { "t-warn" } else { "t-quiet" },
             shift: one.shift.words(),
-            who: match one.but.as_slice() {
-                [] => who,
-                but => format!("{who} but {}", but.join(", ")),
-            },
+            who: Names::of(one.who.into_iter().map(name).collect()),
+            but: Names::of(one.but),
             actions: actions.join(", "),
             places: one.places.join(", "),
+            left_out: one.left_out.into_iter().map(left_out).collect(),
             windows: one.windows,
         }
     };
     differences.into_iter().take(RIGHTS_SHOWN).map(row).collect()
+}
+
+/// `The 12 named projects`, and which those are.
+fn left_out(one: NamedPlaces) -> (String, String) {
+    let title = format!("The {} named {}s", one.names.len(), one.kind);
+    (title, one.names.join(", "))
 }
 
 /// `POST /admin/policy/reload`

@@ -1,5 +1,7 @@
 //! A report for a period, for the screen, for print and for spreadsheets.
 
+pub mod table;
+
 use askama::Template;
 use chrono::{Days, NaiveTime};
 use poem::web::Query;
@@ -11,8 +13,8 @@ use crate::app::audit::report::{
     AuditReport, DutyFinding, ReportList, ReportRequest, ReportedDeployment, report,
 };
 use crate::app::audit::{self, words};
-use crate::app::{csv, history};
-use crate::domain::{AuditEvent, Deployment, Instant, PolicyLine, Result};
+use crate::app::history::{self, Visible};
+use crate::domain::{AuditEvent, Deployment, Error, Instant, PolicyLine, Result};
 use crate::web::format;
 use crate::web::forms::FormData;
 use crate::web::frame::{Frame, Section};
@@ -22,6 +24,8 @@ use crate::web::trail::Trail;
 use crate::web::urls;
 use crate::web::visitor::Visitor;
 
+/// The filter's word for deployments that one person alone saw through.
+const ALONE: &str = "alone";
 /// The days of a report without any.
 const USUAL_DAYS: u64 = 30;
 /// Characters of a commit's title in a table.
@@ -43,8 +47,11 @@ struct ReportPage {
     /// The window of business hours; empty where the calendar has none.
     window: &'static str,
     deployments: ReportList<DeploymentLine>,
-    /// How many of them one person alone saw through, in words; empty where none is.
+    /// How many of them one person alone saw through, in words; empty where none is, and where only those are
+    /// shown.
     alone: String,
+    /// The report of only those.
+    only_alone: String,
     lists: Vec<EventList>,
     csv: String,
     /// Who could do what, on the last day of the period.
@@ -107,74 +114,14 @@ impl DeploymentLine {
             tone: match duties.finding {
                 DutyFinding::Separate => "t-good",
                 DutyFinding::Unknown => "t-quiet",
-                DutyFinding::OnePerson | DutyFinding::SelfApproved => "t-bad",
-                DutyFinding::RequesterWrote | DutyFinding::TakerWrote | DutyFinding::ApproverWrote => {
-                    "t-warn"
-                }
+                alone if alone.is_alone() => "t-bad",
+                _ => "t-warn",
             },
             contradictions,
             deployment: one,
         }
     }
-
-    fn cells(&self) -> Vec<String> {
-        let one = &self.deployment;
-        let changed: Vec<String> = self.contradictions.iter().map(Contradiction::sentence).collect();
-        vec![
-            one.id.to_string(),
-            format::full(&one.queued_at),
-            format!("{}/{}", one.project, one.environment),
-            one.target.to_string(),
-            one.kind.as_str().to_owned(),
-            self.range.clone(),
-            one.commit.to_string(),
-            one.commit_title.clone(),
-            one.actor.clone(),
-            one.impersonator.clone().unwrap_or_default(),
-            one.reason.clone(),
-            self.approver.clone(),
-            self.permit.clone(),
-            self.taken
-                .as_ref()
-                .map(|taken| taken.who.clone())
-                .unwrap_or_default(),
-            self.taken
-                .as_ref()
-                .map(|taken| taken.permit.clone())
-                .unwrap_or_default(),
-            one.lock_override.clone().unwrap_or_default(),
-            one.state.as_str().to_owned(),
-            self.authors.clone(),
-            self.unknown.clone(),
-            self.duty.to_owned(),
-            changed.join("; "),
-        ]
-    }
 }
-
-const DEPLOYMENT_CELLS: [&str; 21] = [
-    "deployment",
-    "requested at",
-    "environment",
-    "target",
-    "kind",
-    "commits",
-    "commit",
-    "title",
-    "requested by",
-    "through",
-    "reason",
-    "approved by",
-    "allowed by",
-    "carried on by",
-    "carried on as allowed by",
-    "lock override",
-    "state",
-    "authors",
-    "authors not known",
-    "duties",
-    "changed in the database",
-];
 
 /// A list of events with its title.
 struct EventList {
@@ -212,6 +159,11 @@ fn list(id: &'static str, title: impl Into<String>, none: &str, events: ReportLi
 /// What was asked for; without days, the last thirty.
 fn wanted(sent: &FormData, now: Instant) -> Result<ReportRequest> {
     let filter = filter::read(sent)?;
+    let alone = match sent.text("duty") {
+        "" => false,
+        ALONE => true,
+        _ => return Err(Error::field("duty", "Choose the deployments from the list.")),
+    };
     let tomorrow = now.date_naive() + Days::new(1);
     let to = filter.to.unwrap_or(tomorrow.and_time(NaiveTime::MIN).and_utc());
     Ok(ReportRequest {
@@ -222,6 +174,7 @@ fn wanted(sent: &FormData, now: Instant) -> Result<ReportRequest> {
             .or(to.checked_sub_days(Days::new(USUAL_DAYS)))
             .unwrap_or(to),
         to,
+        alone,
     })
 }
 
@@ -255,33 +208,36 @@ fn lists(found: &mut AuditReport) -> Vec<EventList> {
     ]
 }
 
-fn alone(lines: &[DeploymentLine]) -> String {
+fn alone(asked: &ReportRequest, lines: &[DeploymentLine]) -> String {
     match lines.iter().filter(|line| line.tone == "t-bad").count() {
+        _ if asked.alone => String::new(),
         0 => String::new(),
         count => format!("{} by one person alone", format::count(count, "deployment")),
     }
 }
 
-/// What a report is about: the days, and the places where not all are meant.
+/// What a report is about: the days, and what it is narrowed to.
 fn period(asked: &ReportRequest) -> String {
     let days = format!("{} to {}", format::full(&asked.from), format::full(&asked.to));
-    match (&asked.project, &asked.environment) {
-        (None, None) => days,
+    let place = match (&asked.project, &asked.environment) {
+        (None, None) => String::new(),
         (project, environment) => {
             let name = |name: &Option<String>| name.clone().unwrap_or("*".to_owned());
-            format!("{days}, {}/{} only", name(project), name(environment))
+            format!(", {}/{} only", name(project), name(environment))
         }
-    }
+    };
+    let alone = match asked.alone {
+        true => "; of deployments only those by one person alone",
+        false => "",
+    };
+    format!("{days}{place}{alone}")
 }
 
-/// Why a report is empty, where it is about a project that is not known here; empty otherwise.
-fn unknown(asked: &ReportRequest, known: &[&str]) -> String {
-    match &asked.project {
-        Some(name) if !known.contains(&name.as_str()) => {
-            format!("There is no project “{name}” that you may view.")
-        }
-        _ => String::new(),
-    }
+/// Why a report is empty, where it is about a place that is not known here; empty otherwise.
+async fn unknown(visitor: &Visitor, asked: &ReportRequest, visible: &Visible) -> Result<String> {
+    let place = (asked.project.as_deref(), asked.environment.as_deref());
+    let unknown = history::unknown_place(visitor.app(), visitor.actor(), visible, place);
+    Ok(unknown.await?.unwrap_or_default())
 }
 
 /// Who could do what at the place of a report, on its last day.
@@ -300,6 +256,26 @@ fn who(asked: &ReportRequest) -> String {
     )
 }
 
+/// The filter form, with what the reader may choose from.
+fn filter_form(visible: &Visible, sent: FormData) -> FilterForm {
+    let projects = visible.projects().into_iter().map(|name| (name, name));
+    let environments = visible.environments(None).into_iter().map(|name| (name, name));
+    let fields = vec![
+        ("project", "Project", Input::choice("All projects", projects)),
+        (
+            "environment",
+            "Environment",
+            Input::choice("All environments", environments),
+        ),
+        (
+            "duty",
+            "Deployments",
+            Input::choice("All", [(ALONE, "By one person alone")]),
+        ),
+    ];
+    FilterForm::new(urls::audit_report(), sent, fields)
+}
+
 /// `GET /audit/report`
 #[handler]
 pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
@@ -314,17 +290,7 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
     };
     let mut found = report(app, &permit, &asked).await?;
     let visible = history::viewable(app, visitor.actor()).await?;
-    let projects = visible.projects().into_iter().map(|name| (name, name));
-    let environments = visible.environments(None).into_iter().map(|name| (name, name));
-    let fields = vec![
-        ("project", "Project", Input::choice("All projects", projects)),
-        (
-            "environment",
-            "Environment",
-            Input::choice("All environments", environments),
-        ),
-    ];
-    let filter = FilterForm::new(urls::audit_report(), sent, fields);
+    let filter = filter_form(&visible, sent);
     let head = audit::head(app, &permit).await?;
     let lines = found.deployments.items.into_iter().map(DeploymentLine::new);
     let lines: Vec<DeploymentLine> = lines.collect();
@@ -333,11 +299,12 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         frame: visitor.frame("Audit report", Section::Audit).await?,
         trail: vec![("Audit log".to_owned(), urls::audit().to_owned())],
         period: period(&asked),
-        unknown: unknown(&asked, &visible.projects()),
+        unknown: unknown(&visitor, &asked, &visible).await?,
         head: head.map_or_else(|why| why, |head| head.to_string()),
         by: visitor.actor().name.clone(),
         window: found.window.unwrap_or_default(),
-        alone: alone(&lines),
+        alone: alone(&asked, &lines),
+        only_alone: filter.url_with(urls::audit_report(), "duty", ALONE),
         csv: filter.url_with(urls::audit_report_csv(), "", ""),
         who: who(&asked),
         lists: lists(&mut found),
@@ -351,47 +318,4 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         true => form_page(&page, &Default::default()),
         false => form_page(&page, &page.filter.sent.complaints),
     }
-}
-
-/// `GET /audit/report.csv`: all tables of the report below each other, each line led by its table's name.
-#[handler]
-pub async fn as_csv(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
-    let permit = may_view(&visitor).await?;
-    let asked = wanted(&sent, visitor.now())?;
-    let mut found = report(visitor.app(), &permit, &asked).await?;
-    let head = audit::head(visitor.app(), &permit).await?;
-    let head = head.map_or_else(|why| why, |head| head.to_string());
-    let mut text = csv::line(&["report", "period", &period(&asked)]);
-    text += &csv::line(&["report", "by", &visitor.actor().name]);
-    text += &csv::line(&["report", "head", &head]);
-    let led = |name: &str, cells: Vec<String>| {
-        let cells = [vec![name.to_owned()], cells].concat();
-        csv::line(&cells)
-    };
-    text += &led("deployments", DEPLOYMENT_CELLS.map(str::to_owned).to_vec());
-    for reported in std::mem::take(&mut found.deployments.items) {
-        text += &led("deployments", DeploymentLine::new(reported).cells());
-    }
-    if found.deployments.more {
-        text += &csv::line(&["deployments", "there are more; choose a shorter period"]);
-    }
-    for list in lists(&mut found) {
-        text += &csv::line(&[list.id, "time", "number", "what happened", "reason"]);
-        for row in &list.rows {
-            text += &csv::line(&[
-                list.id,
-                &format::full(&row.at),
-                &row.number,
-                &row.sentence,
-                &row.permit,
-            ]);
-        }
-        if list.more {
-            text += &csv::line(&[list.id, "there are more; choose a shorter period"]);
-        }
-    }
-    Ok(Response::builder()
-        .content_type("text/csv; charset=utf-8")
-        .header("content-disposition", "attachment; filename=\"audit-report.csv\"")
-        .body(text))
 }

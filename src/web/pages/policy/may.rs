@@ -44,6 +44,10 @@ struct AnswerView {
     /// By whom a second person has to be; empty: nobody.
     with: String,
     line: Option<CitedLine>,
+    /// The lines that allow it at another time.
+    at_other_times: Vec<CitedLine>,
+    /// When it is allowed again; empty where that is not known, or where it is allowed.
+    next_allowed: String,
     speak_for: Vec<CitedLine>,
     speak_against: Vec<CitedLine>,
     /// When it changes next, and to what.
@@ -177,6 +181,18 @@ fn view(visitor: &Visitor, found: MayAnswer, (at, zone): (Instant, Tz), form: &F
         with: with(&one.ruling),
         names: one.names.join(", "),
         next: next(&one, zone),
+        next_allowed: one
+            .next_allowed
+            .map_or(String::new(), |next| zone::words(next, zone)),
+        at_other_times: match &one.line {
+            // A line that forbids it overrides them.
+            Some(_) => Vec::new(),
+            None => one
+                .outside_window
+                .into_iter()
+                .map(|line| cited(line, String::new(), reads_policy))
+                .collect(),
+        },
         line: one.line.map(|line| cited(line, String::new(), reads_policy)),
         speak_for: one
             .speak_for

@@ -1,15 +1,17 @@
 //! Who may do what at a place, or could on a day, as a table of roles and people.
 
 use askama::Template;
+use chrono::NaiveDate;
+use chrono_tz::Tz;
 use poem::web::Query;
 use poem::{Response, handler};
 
 use super::may::trail;
 use super::{by_policy, places};
 use crate::access::{AllowedTime, RightsRow, RightsTable};
-use crate::app::policy_questions::{self, PLACE_ACTIONS, PolicyTable};
+use crate::app::policy_questions::{self, PLACE_ACTIONS, PlaceRights, PolicyTable};
 use crate::domain::access::GUEST;
-use crate::domain::{Action, Area, ErrorKind, Resource, Result};
+use crate::domain::{Action, Area, ErrorKind, Instant, Resource, Result};
 use crate::web::format::count;
 use crate::web::forms::{Complaints, FormData, FormReader};
 use crate::web::frame::{Frame, Section};
@@ -43,12 +45,16 @@ struct WhoPage {
     actions: Vec<Action>,
     tables: Vec<TableView>,
     more: bool,
+    /// That there is no such place, as a sentence.
+    unknown: Option<String>,
     /// Where one question about the place is asked.
     may: String,
 }
 
 /// Who may do what by one policy.
 struct TableView {
+    /// When of the day it was in force; empty: the whole day.
+    in_force: String,
     policy: Option<(String, String)>,
     rows: Vec<RowView>,
     /// How many rows are left out, in words; empty: none.
@@ -88,32 +94,28 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         }
         day(form)
     }))?;
-    let mut found = None;
-    if let (false, Some(day)) = (place.is_empty(), day) {
-        let day = day.map(|day| (day, zone));
-        match policy_questions::rights(visitor.app(), visitor.actor(), &place, day).await {
-            Ok(rights) => found = Some(rights),
-            Err(error) if error.kind() == ErrorKind::Invalid => {
-                form.complaints = Complaints::of_error(&error)
-            }
-            Err(error) => return Err(error),
+    let found = match day {
+        Some(day) if !place.is_empty() => {
+            let day = day.map(|day| (day, zone));
+            rights(&visitor, &mut form, day).await?
         }
-    }
+        _ => None,
+    };
     if form.text("zone").is_empty() {
         form.set("zone", zone.name());
     }
     let reads_policy = visitor.app().may_read(visitor.actor(), Area::Policy);
     let search = form.text("q").trim().to_lowercase();
-    let (resource, tables, more) = match found {
-        Some(rights) => (Some(rights.resource), rights.tables, rights.more),
-        None => (None, Vec::new(), false),
+    let (resource, tables, more, unknown) = match found {
+        Some(rights) => (Some(rights.resource), rights.tables, rights.more, rights.unknown),
+        None => (None, Vec::new(), false, None),
     };
     let places = places(&visitor).await?;
     let parts = match &resource {
         Some(Resource::Project(project)) => parts(project, &places),
         _ => Vec::new(),
     };
-    let view = |one: PolicyTable| table(one, &search, reads_policy);
+    let view = |one: PolicyTable| table(one, (&search, zone), reads_policy);
     let page = WhoPage {
         frame: visitor.frame(title(resource.as_ref()), Section::Overview).await?,
         trail: way(resource.as_ref(), reads_policy),
@@ -125,10 +127,28 @@ pub async fn show(visitor: Visitor, sent: Query<FormData>) -> Result<Response> {
         actions: PLACE_ACTIONS.to_vec(),
         tables: tables.into_iter().map(view).collect(),
         more,
+        unknown,
         may: urls::with_query(urls::policy_may(), &[("place", &place), ("action", "deploy")]),
         form,
     };
     form_page(&page, &page.form.complaints)
+}
+
+/// The answer; `None` where the form has complaints instead.
+async fn rights(
+    visitor: &Visitor,
+    form: &mut FormData,
+    day: Option<(NaiveDate, Tz)>,
+) -> Result<Option<PlaceRights>> {
+    let place = form.text("place").trim();
+    match policy_questions::rights(visitor.app(), visitor.actor(), place, day).await {
+        Ok(rights) => Ok(Some(rights)),
+        Err(error) if error.kind() == ErrorKind::Invalid => {
+            form.complaints = Complaints::of_error(&error);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The environments of a project among `places`, with the addresses of their tables.
@@ -144,7 +164,7 @@ fn parts(project: &str, places: &[String]) -> Vec<(String, String)> {
 }
 
 /// The day that is asked about, if one is.
-fn day(form: &mut FormReader<'_>) -> Option<Option<chrono::NaiveDate>> {
+fn day(form: &mut FormReader<'_>) -> Option<Option<NaiveDate>> {
     match form.form.text("day").trim() {
         "" => Some(None),
         text => {
@@ -169,7 +189,7 @@ fn way(resource: Option<&Resource>, reads_policy: bool) -> Trail {
     }
 }
 
-fn table(one: PolicyTable, search: &str, reads_policy: bool) -> TableView {
+fn table(one: PolicyTable, (search, zone): (&str, Tz), reads_policy: bool) -> TableView {
     let RightsTable {
         actions,
         rows,
@@ -180,6 +200,7 @@ fn table(one: PolicyTable, search: &str, reads_policy: bool) -> TableView {
     let left_out = rows.len().saturating_sub(ROWS_SHOWN);
     rows.truncate(ROWS_SHOWN);
     TableView {
+        in_force: one.in_force.map_or(String::new(), |span| in_force(span, zone)),
         policy: by_policy(&one.policy, reads_policy),
         left_out: match left_out {
             0 => String::new(),
@@ -188,6 +209,16 @@ fn table(one: PolicyTable, search: &str, reads_policy: bool) -> TableView {
         rows,
         is_complete,
     }
+}
+
+/// `In force from 10:32 to 24:00 of that day (UTC).`
+fn in_force((from, until): (Instant, Instant), zone: Tz) -> String {
+    let clock = |at: Instant| at.with_timezone(&zone).format("%H:%M").to_string();
+    let end = match clock(until) {
+        midnight if midnight == "00:00" => "24:00".to_owned(),
+        end => end,
+    };
+    format!("In force from {} to {end} of that day ({zone}).", clock(from))
 }
 
 /// A row with the names that `search` finds; `None` where it finds nothing in it.
