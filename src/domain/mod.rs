@@ -25,6 +25,7 @@ pub mod network;
 pub mod part;
 pub mod pause;
 pub mod project;
+pub mod push;
 pub mod release;
 pub mod rollout;
 pub mod second_factor;
@@ -55,6 +56,9 @@ pub use names::{BranchName, CommitId, KeyName, Name, TargetPath, short_hash};
 pub use network::{Network, OtherHost, ProxyException};
 pub use pause::{Answer, Answered, Answerer, Approval, Chosen, PastPause, Pause, PauseReason};
 pub use project::{Environment, EnvironmentOptions, Extras, Project, SyncMethod, Variable};
+pub use push::{
+    AutoOptions, AutoProgress, Hook, HookSender, Polling, PushState, PushedBranch, ReceivedPush, WhenRefused,
+};
 pub use release::{HeldData, Observation, Release, ServerRelease, TreeSize};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};
 pub use second_factor::SecondFactor;
