@@ -7,7 +7,8 @@
 //!   state may follow which, `domain/access.rs`, the vocabulary of permission, and
 //!   `domain/rollout/plan.rs`, which works out what a rollout will do. No I/O in here.
 //! - [`app`]: the use cases, one file per noun. `app/deployments/request.rs` is the heart of the matter:
-//!   [`app::deployments::request`] is the only way to create a deployment.
+//!   [`app::deployments::request`] is the only way to create a deployment; `app/pushes` is what makes some by
+//!   itself.
 //! - [`access`]: may this actor do that, there, now? Policy files that a sysadmin owns, decided by
 //!   casbin. It alone can make an [`access::Permit`], the value that every change asks for.
 //! - [`engine`]: carries deployments out. A worker claims one, `engine/phases.rs` walks it through its

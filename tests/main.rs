@@ -23,6 +23,7 @@ mod health;
 mod history;
 mod house;
 mod pages;
+mod pushes;
 mod rollouts;
 mod ssh;
 mod store;

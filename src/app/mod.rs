@@ -33,6 +33,7 @@ pub mod places;
 pub mod plans;
 pub mod policy;
 pub mod policy_questions;
+pub mod pushes;
 mod refusals;
 pub mod sealing;
 pub mod search;
@@ -51,6 +52,7 @@ use serde_json::json;
 
 use self::audit::heads::{self, LastComparison};
 use self::outside::ways::Outside;
+use self::pushes::Arrivals;
 use self::refusals::{Refusals, Refused};
 use crate::access::{Access, Permit, PolicyAnswers, Problem};
 use crate::clock::Clock;
@@ -99,6 +101,8 @@ pub struct App {
     linted: Arc<parking_lot::Mutex<Option<(String, Vec<Problem>)>>>,
     /// The ways to log in from outside.
     outside: Arc<Outside>,
+    /// Pushes that arrive here.
+    arrivals: Arc<Arrivals>,
     /// Whether refusals are recorded: not where a page only finds out what it may offer.
     acts: bool,
 }
@@ -129,6 +133,7 @@ impl App {
             comparison: Arc::default(),
             past_policy: Arc::default(),
             linted: Arc::default(),
+            arrivals: Arc::default(),
             acts: true,
         }
     }

@@ -17,9 +17,10 @@ use super::commits::viewed;
 use super::naming::{place as find, resource};
 use crate::domain::deployment::ServerState;
 use crate::domain::{
-    Action, Actor, Deployment, DeploymentId, Environment, Project, Refusal, Resource, Result, ServerId,
+    Action, Actor, AutoProgress, Deployment, DeploymentId, Environment, Project, Refusal, Resource, Result,
+    ServerId,
 };
-use crate::store::{deployments, environments, locks};
+use crate::store::{auto_progress, deployments, environments, locks};
 
 /// How many past deployments a project's page lists.
 const LAST_DEPLOYMENTS: u64 = 10;
@@ -88,6 +89,8 @@ pub struct EnvironmentView {
     pub may_override: bool,
     /// Whether they may choose another strategy for one deployment.
     pub may_configure: bool,
+    /// The automatic deployments here, where pushes are deployed.
+    pub automatic: Option<AutoProgress>,
 }
 
 /// An environment for somebody who may view it.
@@ -105,6 +108,7 @@ pub async fn environment(app: &App, actor: &Actor, project: &str, name: &str) ->
     Ok(EnvironmentView {
         project,
         work: work(app, &place).await?,
+        automatic: auto_progress::of_environment(&app.store, place.environment.id).await?,
         place,
         before: before.map(|before| known.place(before)),
         deployments: last,

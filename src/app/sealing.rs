@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use super::key_place::{self, KeyPlace, close, put_in_place, read, waiting, write};
 use crate::access::Permit;
 use crate::config::Config;
-use crate::domain::{Error, Event, EventKind, Instant, Result, UserId};
+use crate::domain::{Error, Event, EventKind, Instant, ProjectId, Result, UserId};
 use crate::store::environments::SealedAnew;
 use crate::store::{
-    Change, Reader, Right, SealingKey, Store, environments, jobs, projects, sealing, second_factors, users,
+    Change, Reader, Right, SealingKey, Store, environments, hooks, jobs, projects, sealing, second_factors,
+    users,
 };
 
 /// What the change of a key did.
@@ -175,6 +176,15 @@ async fn names_of(on: &impl Reader, ids: &[UserId]) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The names of projects.
+async fn projects_of(on: &impl Reader, ids: &[ProjectId]) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for id in ids {
+        names.push(projects::by_id(on, *id).await?.name.to_string());
+    }
+    Ok(names)
+}
+
 /// Seals all secrets with another key: that in the file `to`, or a fresh one, which then takes the place
 /// of the present one.
 ///
@@ -212,17 +222,18 @@ pub async fn change_key(
     nobody_serves(store, &change).await?;
     let done = environments::seal_anew(&change).await?;
     let factors = second_factors::seal_anew(&change).await?;
+    let hooks = hooks::seal_anew(&change).await?;
     sealing::set(&change, &new.fingerprint()).await?;
     let detail = json!({
         "from": before.fingerprint(), "to": new.fingerprint(), "secrets": told(&change, &done).await?,
-        "second_factors": names_of(&change, &factors).await?,
+        "second_factors": names_of(&change, &factors).await?, "hooks": projects_of(&change, &hooks).await?,
     });
     change
         .commit(Event::new(EventKind::SealingKeyChanged, detail))
         .await?;
     Ok(KeyChange {
         key: new.fingerprint(),
-        secrets: done.variables.len() + factors.len(),
+        secrets: done.variables.len() + factors.len() + hooks.len(),
         kept: file.map(|file| put_in_place(file, &before)).transpose()?,
     })
 }
@@ -282,16 +293,20 @@ pub async fn forget(
     let done = environments::forget_secrets(&change).await?;
     let factors = second_factors::forget(&change).await?;
     let factors = names_of(&change, &factors).await?;
+    let hooks = hooks::forget(&change).await?;
+    let hooks = projects_of(&change, &hooks).await?;
     sealing::set(&change, &key.fingerprint()).await?;
     let names = told(&change, &done).await?;
-    let detail = json!({ "key": key.fingerprint(), "secrets": names, "second_factors": factors });
+    let detail =
+        json!({ "key": key.fingerprint(), "secrets": names, "second_factors": factors, "hooks": hooks });
     change
         .commit(Event::new(EventKind::SecretsForgotten, detail))
         .await?;
     let names = names.as_array().into_iter().flatten();
     let names = names.filter_map(Value::as_str).map(str::to_owned);
     let factors = factors.into_iter().map(|name| format!("second factor of {name}"));
-    Ok(names.chain(factors).collect())
+    let hooks = hooks.into_iter().map(|name| format!("hook of {name}"));
+    Ok(names.chain(factors).chain(hooks).collect())
 }
 
 /// An instance that serves would go on with the key of before. On SQLite the lock of whoever serves

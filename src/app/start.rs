@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::refusals::COUNTED_FOR;
-use super::{App, cleaner, drift, policy, sessions};
+use super::{App, cleaner, drift, policy, pushes, sessions};
 use crate::access::Access;
 use crate::balancer;
 use crate::clock::Clock;
@@ -86,6 +86,7 @@ pub fn watch(app: &App) -> DropGuard {
     tokio::spawn(drift::watch(app.clone(), stop.clone()));
     tokio::spawn(cleaner::watch(app.clone(), stop.clone()));
     tokio::spawn(sessions::watch(app.clone(), stop.clone()));
+    tokio::spawn(pushes::watch(app.clone(), stop.clone()));
     tokio::spawn(policy::follow(app.clone(), stop.clone()));
     tokio::spawn(watch_refusals(app.clone(), stop.clone()));
     tokio::spawn(hand_out_heads(app.clone(), stop.clone()));

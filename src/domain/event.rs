@@ -57,6 +57,15 @@ words! {
         LockLifted = "lock.lifted", "Lock lifted";
         /// A repository was fetched on request.
         CommitsFetched = "commits.fetched", "Commits fetched";
+        /// A project got an address to tell it of pushes.
+        HookMade = "hook.made", "Hook made";
+        /// Its address and its secret were exchanged.
+        HookRenewed = "hook.renewed", "Hook renewed";
+        HookRemoved = "hook.removed", "Hook removed";
+        /// How often a repository is asked for news was changed.
+        PollingChanged = "polling.changed", "Polling changed";
+        /// A push was not deployed, though the environment deploys pushes.
+        AutomaticDropped = "automatic.dropped", "Automatic deployment dropped";
         ProjectAdded = "project.added", "Project added";
         ProjectChanged = "project.changed", "Project changed";
         ProjectDeleted = "project.deleted", "Project deleted";

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::HealthCheck;
 use super::names::{BranchName, KeyName, Name, TargetPath};
+use super::push::AutoOptions;
 use super::rollout::RolloutOptions;
 use super::words::words;
 use super::{ClusterId, EnvironmentId, ProjectId};
@@ -85,18 +86,23 @@ pub struct Environment {
 }
 
 /// Options that a deployment which has begun does not depend on.
-const IDLE_OPTIONS: [&str; 4] = ["approval_hours", "keep_days", "keep_releases", "watch_drift"];
+const IDLE_OPTIONS: [&str; 5] = [
+    "approval_hours",
+    "auto",
+    "keep_days",
+    "keep_releases",
+    "watch_drift",
+];
 
 impl Environment {
     /// All settings that affect a deployment, here and in its project, secrets included: bytes that change when one
     /// of them does. Only a digest of them is stored, under the key that seals secrets.
     pub fn terms(&self, project: &Project) -> Vec<u8> {
         // Maps here are sorted, and everything has a JSON form.
-        let own = Self {
-            // This one affects no deployment.
-            auto_deploy: false,
-            ..self.clone()
-        };
+        let mut own = self.clone();
+        // These say only whether one comes about.
+        own.auto_deploy = false;
+        own.options.auto = AutoOptions::default();
         let text = serde_json::to_vec(&(
             own,
             &project.git_url,
@@ -171,6 +177,9 @@ pub struct EnvironmentOptions {
     /// The private key to log in with on its servers; `None`: those that are configured, in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyName>,
+    /// Which pushes are deployed automatically.
+    #[serde(skip_serializing_if = "AutoOptions::is_default")]
+    pub auto: AutoOptions,
 }
 
 /// A variable that scripts see.
@@ -204,6 +213,7 @@ impl Default for EnvironmentOptions {
             approval_hours: None,
             watch_drift: true,
             key: None,
+            auto: AutoOptions::default(),
         }
     }
 }

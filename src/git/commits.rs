@@ -54,6 +54,24 @@ impl Mirror {
         .await
     }
 
+    /// Where all branches are here.
+    ///
+    /// # Errors
+    /// [`Error::NotFetched`].
+    pub async fn tips(&self) -> Result<Vec<(BranchName, CommitId)>> {
+        self.read(|repository, _| {
+            let mut tips = Vec::new();
+            for branch in repository.branches(Some(BranchType::Local))? {
+                let branch = branch?.0;
+                let name = branch.name_bytes().ok();
+                let name = name.and_then(|name| std::str::from_utf8(name).ok()?.parse().ok());
+                tips.extend(name.zip(branch.get().target().map(commit_id)));
+            }
+            Ok(tips)
+        })
+        .await
+    }
+
     /// One commit by its full hash.
     ///
     /// # Errors

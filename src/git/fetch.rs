@@ -79,6 +79,16 @@ impl Mirror {
     }
 }
 
+impl Mirror {
+    /// Where the remote has its branches now. Nothing is fetched.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    pub async fn remote_branches(&self) -> Result<Vec<(BranchName, CommitId)>> {
+        probe(&self.inner.remote(), &self.inner.options).await
+    }
+}
+
 /// Asks a remote for its branches without keeping anything: what `git-check` prints.
 ///
 /// # Errors

@@ -31,6 +31,8 @@ pub enum Job {
     Drift,
     /// Deletes sessions that have expired.
     Sessions,
+    /// Fetches repositories after pushes, and begins automatic deployments.
+    Pushes,
 }
 
 impl Job {
@@ -42,6 +44,7 @@ impl Job {
             Self::Doubts => "doubts",
             Self::Drift => "drift",
             Self::Sessions => "sessions",
+            Self::Pushes => "pushes",
         }
     }
 }

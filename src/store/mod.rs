@@ -16,7 +16,8 @@
 //! the inventory; [`deployments`], [`steps`], [`log`], [`releases`] what happened; [`queue`] is
 //! how workers share the work, [`jobs`] how instances share theirs; [`observations`] and [`leftovers`]
 //! what was seen on servers; [`users`], [`identities`], [`second_factors`], [`tokens`] and [`sessions`] the people;
-//! [`audit`] and [`locks`] the rest.
+//! [`hooks`], [`pushes`], [`polling`] and [`auto_progress`] what makes deployments by itself; [`audit`] and
+//! [`locks`] the rest.
 //! Secrets are sealed (`seal`) with a key that is kept elsewhere; [`sealing`] knows which. `backend` is
 //! the one file that knows which database it talks to.
 
@@ -34,10 +35,12 @@ mod serve_lock;
 mod tx;
 
 pub mod audit;
+pub mod auto_progress;
 pub mod balancers;
 pub mod clusters;
 pub mod deployments;
 pub mod environments;
+pub mod hooks;
 pub mod hops;
 pub mod identities;
 pub mod jobs;
@@ -46,7 +49,9 @@ pub mod locks;
 pub mod log;
 pub mod observations;
 pub mod policies;
+pub mod polling;
 pub mod projects;
+pub mod pushes;
 pub mod queue;
 pub mod releases;
 pub mod sealing;

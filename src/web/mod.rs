@@ -58,6 +58,8 @@ pub mod format;
 pub mod forms;
 pub mod frame;
 pub mod gate;
+mod hook_address;
+mod hooks;
 pub mod kept;
 pub mod labels;
 mod live;

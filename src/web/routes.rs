@@ -8,6 +8,7 @@ use poem::{Endpoint, EndpointExt, Response, Server};
 
 use super::connections::Guarded;
 use super::gate::Gated;
+use super::hooks;
 use super::live::Live;
 use super::pages::{
     self, activity, deployment, diff, environment, health, history, login, login_with, overview, preferences,
@@ -31,6 +32,7 @@ fn table() -> Table {
         .at(urls::logout(), post(login::log_out))
         .at(urls::theme(), post(preferences::theme))
         .at(urls::health(), get(health::show))
+        .at("/hooks/:token", post(hooks::receive))
         .at(urls::activity(), get(activity::show))
         .at(urls::live(), get(activity::events))
         .at(urls::history(), get(history::show))

@@ -15,6 +15,9 @@ use crate::store::sessions::SessionRows;
 /// environments, and deployments need the connections more.
 const QUESTIONS: usize = 12;
 
+/// How many bodies of pushes are held in memory at once.
+const HOOK_BODIES: usize = 16;
+
 /// The use cases, the sessions, and the limits that count over all requests.
 pub struct Site {
     /// The use cases and what they work with.
@@ -26,6 +29,7 @@ pub struct Site {
     /// Whether the log has said that a proxy seems to be missing in the configuration.
     pub(super) hinted_at_proxy: AtomicBool,
     questions: Semaphore,
+    hook_turns: Semaphore,
 }
 
 impl Site {
@@ -37,6 +41,7 @@ impl Site {
             tokens: Tokens::default(),
             hinted_at_proxy: AtomicBool::new(false),
             questions: Semaphore::new(QUESTIONS),
+            hook_turns: Semaphore::new(HOOK_BODIES),
             app,
         }
     }
@@ -44,5 +49,10 @@ impl Site {
     /// Waits until a page may ask another server something; hold the permit meanwhile.
     pub(super) async fn question(&self) -> Result<SemaphorePermit<'_>> {
         self.questions.acquire().await.map_err(Error::internal)
+    }
+
+    /// Waits until the body of another push may be read; hold the permit meanwhile.
+    pub(super) async fn hook_turn(&self) -> Result<SemaphorePermit<'_>> {
+        self.hook_turns.acquire().await.map_err(Error::internal)
     }
 }

@@ -53,7 +53,7 @@ pub const ROOMS: &[Room] = &[
         directory: "src/web/",
         floors: &[
             &["mod", "routes"],
-            &["pages", "live"],
+            &["pages", "live", "hooks"],
             &["views"],
             &[
                 "site",
@@ -75,6 +75,7 @@ pub const ROOMS: &[Room] = &[
                 "csrf",
                 "feed_secret",
                 "forms",
+                "hook_address",
                 "settings",
                 "strategy_form",
                 "table",

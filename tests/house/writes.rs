@@ -6,6 +6,10 @@ use super::source::{Function, Source};
 
 /// The tables that may be written without an event, each with what is noted there.
 const RECORDED: &[(&str, &str)] = &[
+    (
+        "auto_progress",
+        "which commits of a branch were looked at, and which one waits",
+    ),
     ("deployment_servers", "the journal of each server"),
     (
         "deployments",
@@ -27,6 +31,11 @@ const RECORDED: &[(&str, &str)] = &[
     ("leftovers", "what could not be deleted on servers"),
     ("log_chunks", "log lines"),
     ("observations", "what was seen on servers"),
+    (
+        "polling",
+        "when a repository was asked for news, and what kept it from that",
+    ),
+    ("pushes", "what Git hosts told, and what came of it"),
     (
         "releases",
         "what was put onto servers, and when it was last found there",

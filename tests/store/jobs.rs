@@ -111,7 +111,7 @@ async fn only_jobs_that_are_renewed_all_the_time_tell_who_serves(on: Database) {
         record.rollback().await.unwrap();
         let expected: &[&str] = match job {
             Job::Scheduler | Job::Keeper => &["here"],
-            Job::Drift | Job::Sessions | Job::Doubts => &[],
+            Job::Drift | Job::Sessions | Job::Doubts | Job::Pushes => &[],
         };
         assert_eq!(serving, expected, "{job:?}");
         if !expected.is_empty() {

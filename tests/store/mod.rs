@@ -7,6 +7,7 @@ mod inventory;
 mod jobs;
 mod log;
 mod people;
+mod pushes;
 mod queue;
 mod schema;
 mod sealing;

@@ -1,22 +1,24 @@
 //! Environments of a project: added, changed, moved along the chain, deleted.
 
 mod kept_paths;
+mod automatic;
 mod told;
 
 use serde_json::json;
 
 pub use self::kept_paths::left_behind;
+use self::automatic::Beginning;
 use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
-use super::values::{Excluded, RemoteUser, ServerGroup, SharedPaths, Within};
+use super::values::{Excluded, RemoteUser, ServerGroup, SharedPaths, Within, WordLines};
 use super::variables::VariablesSpec;
 use super::{demand_other_name, demand_project, grounds, keys, renames};
 use crate::access::Permit;
 use crate::app::{App, strategies};
 use crate::domain::{
-    Action, BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error, ErrorKind, Event,
-    EventKind, HealthCheck, KeyName, Name, OnFailure, Project, ProjectId, Resource, Result, RolloutOptions,
-    Strategy, TargetPath,
+    Action, AutoOptions, BranchName, ClusterId, Environment, EnvironmentId, EnvironmentOptions, Error,
+    ErrorKind, Event, EventKind, HealthCheck, KeyName, Name, OnFailure, Project, ProjectId, Resource, Result,
+    RolloutOptions, Strategy, TargetPath, WhenRefused,
 };
 use crate::store::{clusters, environments, projects};
 
@@ -39,11 +41,22 @@ pub type MostFailed = Within<1, 10_000>;
 /// Hours to approve a deployment, up to a fortnight: by then nobody remembers the request.
 pub type ApprovalHours = Within<1, 336>;
 
+/// The part of the command about pushes. Its fields are those of [`AutoOptions`].
+#[derive(Debug, Clone)]
+pub struct AutoSpec {
+    pub only_if: WordLines,
+    pub not_if: WordLines,
+    pub paths: Excluded,
+    pub when_refused: WhenRefused,
+}
+
 /// The command to add or change an environment. Its fields are those of [`Environment`] and [`EnvironmentOptions`].
 #[derive(Debug, Clone)]
 pub struct EnvironmentSpec {
     pub name: Name,
     pub branch: BranchName,
+    pub auto_deploy: bool,
+    pub auto: AutoSpec,
     pub target_path: TargetPath,
     pub remote_user: RemoteUser,
     pub position: Position,
@@ -101,6 +114,12 @@ impl EnvironmentSpec {
             approval_hours: self.approval_hours.map(Within::get),
             watch_drift: self.watch_drift,
             key: self.key,
+            auto: AutoOptions {
+                only_if: self.auto.only_if.0,
+                not_if: self.auto.not_if.0,
+                paths: self.auto.paths.0,
+                when_refused: self.auto.when_refused,
+            },
         };
         Ok(Environment {
             name: self.name,
@@ -108,6 +127,7 @@ impl EnvironmentSpec {
             target_path: self.target_path,
             remote_user: self.remote_user.into(),
             position: self.position.get(),
+            auto_deploy: self.auto_deploy,
             fail_on_failed_tests: self.fail_on_failed_tests,
             clusters: self.clusters,
             options,
@@ -210,12 +230,14 @@ pub async fn add(
     allow_clusters(app, permit, project, &[], &environment.clusters).await?;
     let named = [None, environment.options.key.as_ref()];
     keys::allow(app, permit, &keys::of_servers(app), named).await?;
+    let begins = Beginning::of(app, project, None, &environment).await?;
     let change = app.store.change(permit, app.now()).await?;
     let project = projects::by_id(&change, project).await?;
     demand_project(permit, &project.name)?;
     let inventory = Inventory::load(&change).await?;
     grounds::demand_apart((app, permit), &inventory, &environment, "target_path")?;
     let environment = environments::insert(&change, &environment).await?;
+    begins.store(&change, environment.id).await?;
     let told = told(&inventory, &environment);
     let resource = format!("{}/{}", project.name, environment.name);
     change
@@ -242,6 +264,12 @@ pub async fn edit(
     allow_clusters(app, permit, project.id, &known.clusters, &spec.clusters).await?;
     let named = [known.options.key.as_ref(), spec.key.as_ref()];
     keys::allow(app, permit, &keys::of_servers(app), named).await?;
+    let wanted = Environment {
+        branch: spec.branch.clone(),
+        auto_deploy: spec.auto_deploy,
+        ..known.clone()
+    };
+    let begins = Beginning::of(app, project.id, Some(&known), &wanted).await?;
     let change = app.store.change(permit, app.now()).await?;
     let before = environments::by_id(&change, id).await?;
     renames::demand_same(&known.name, &before.name)?;
@@ -252,6 +280,7 @@ pub async fn edit(
         let inventory = Inventory::load(&change).await?;
         grounds::demand_apart((app, permit), &inventory, &changed, "target_path")?;
         environments::update(&change, &changed).await?;
+        begins.store(&change, id).await?;
         let mut detail = super::changes(&told(&inventory, &before), &told(&inventory, &changed));
         let secrets = changed_secrets(&before.options, &changed.options);
         if !secrets.is_empty() {

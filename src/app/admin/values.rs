@@ -13,6 +13,10 @@ const ADDRESS_LIMIT: usize = 253;
 const USER_LIMIT: usize = 64;
 /// The longest description, in characters: a sentence or two.
 const DESCRIPTION_LIMIT: usize = 500;
+/// The most lines of a list of words.
+const MOST_TEXTS: usize = 50;
+/// The longest of them, in characters.
+const TEXT_LIMIT: usize = 200;
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +142,24 @@ impl TryFrom<Vec<String>> for Excluded {
         };
         Rules::new(&options, SyncMethod::InPlace).map_err(|error| error.to_string())?;
         Ok(Self(options.excluded))
+    }
+}
+
+/// Short texts, one per line of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WordLines(pub(super) Vec<String>);
+
+impl TryFrom<Vec<String>> for WordLines {
+    type Error = String;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, String> {
+        let is_long = |text: &String| text.chars().count() > TEXT_LIMIT;
+        if texts.len() > MOST_TEXTS || texts.iter().any(is_long) {
+            return Err(format!(
+                "Write at most {MOST_TEXTS} lines of at most {TEXT_LIMIT} characters."
+            ));
+        }
+        Ok(Self(texts))
     }
 }
 

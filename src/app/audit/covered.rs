@@ -108,7 +108,12 @@ mod tests {
     use serde_json::json;
 
     /// Events whose details name no place but their own.
-    const PLAIN: [EventKind; 77] = [
+    const PLAIN: [EventKind; 82] = [
+        EventKind::HookMade,
+        EventKind::HookRenewed,
+        EventKind::HookRemoved,
+        EventKind::PollingChanged,
+        EventKind::AutomaticDropped,
         EventKind::TokenRevoked,
         EventKind::SecondFactorBegun,
         EventKind::SecondFactorOn,

@@ -38,7 +38,15 @@ fn refused(event: &NewAuditEvent) -> Option<String> {
 }
 
 /// Words that people use for events beside their names and titles.
-const SYNONYMS: [(&str, &[EventKind]); 9] = [
+const SYNONYMS: [(&str, &[EventKind]); 10] = [
+    (
+        "webhook",
+        &[
+            EventKind::HookMade,
+            EventKind::HookRenewed,
+            EventKind::HookRemoved,
+        ],
+    ),
     ("override overrode", &[EventKind::LockOverridden]),
     (
         "deploy deployed",

@@ -23,10 +23,12 @@ macro_rules! entity {
     };
 }
 
+mod arrivals;
 mod inventory;
 mod people;
 mod work;
 
+pub use arrivals::*;
 pub use inventory::*;
 pub use people::*;
 pub use work::*;

@@ -40,6 +40,10 @@ pub(super) fn told(inventory: &Inventory, environment: &Environment) -> Value {
         "approval_hours": options.approval_hours,
         "watch_drift": options.watch_drift,
         "key": options.key,
+        "auto_only_if": options.auto.only_if,
+        "auto_not_if": options.auto.not_if,
+        "auto_paths": options.auto.paths,
+        "auto_when_refused": options.auto.when_refused,
         "health": health(options.health.as_ref()),
     })
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::parts::{because, changes, items, items_of, text, time, who};
-use crate::domain::{EventKind, NewAuditEvent, ReadCause};
+use crate::domain::{EventKind, NewAuditEvent, ReadCause, short_hash};
 
 /// Digits of a policy's digest that people read.
 const DIGITS: usize = 12;
@@ -11,6 +11,7 @@ const DIGITS: usize = 12;
 /// The sentence of an event; `None` for a kind of another file.
 pub fn told(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
     of_inventory(kind, event)
+        .or_else(|| of_pushes(kind, event))
         .or_else(|| of_locks_and_balancers(kind, event))
         .or_else(|| of_policy_and_keys(kind, event))
         .or_else(|| of_deployer(kind, event))
@@ -68,6 +69,27 @@ fn of_inventory(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
                 "{who} revoked the trust in the host key {} of {what}.",
                 text(event, "fingerprint")
             )
+        }
+        _ => return None,
+    })
+}
+
+fn of_pushes(kind: EventKind, event: &NewAuditEvent) -> Option<String> {
+    let (who, what) = (who(event), &event.resource);
+    Some(match kind {
+        EventKind::HookMade => format!("{who} made a hook for {what}."),
+        EventKind::HookRenewed => format!("{who} renewed the hook of {what}."),
+        EventKind::HookRemoved => format!("{who} removed the hook of {what}."),
+        EventKind::PollingChanged => match event.detail["minutes"]["to"].as_u64() {
+            Some(minutes) if minutes > 0 => {
+                format!("{who} lets the repository of {what} be polled every {minutes} minutes.")
+            }
+            _ => format!("{who} turned polling off for {what}."),
+        },
+        EventKind::AutomaticDropped => {
+            let commit = short_hash(text(event, "commit"));
+            let why = because(&event.permit);
+            format!("The automatic deployment of {commit} to {what} was dropped{why}.")
         }
         _ => return None,
     })

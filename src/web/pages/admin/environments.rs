@@ -1,5 +1,6 @@
 //! The page of one environment: where it is deployed to, how, and with which variables.
 
+mod automatic;
 mod health;
 mod read;
 mod rollout;
@@ -48,6 +49,7 @@ struct Page {
     health_askers: &'static [(&'static str, &'static str)],
     strategies: &'static [(&'static str, &'static str)],
     failures: &'static [(&'static str, &'static str)],
+    when_refused: Vec<(&'static str, &'static str)>,
     warnings: Vec<(String, Option<(&'static str, String)>)>,
     /// Shared paths have a meaning with the symlink method only.
     is_symlink: bool,
@@ -82,7 +84,7 @@ pub async fn add(
     Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let (project, permit) = projects::open(visitor.app(), visitor.actor(), &project).await?;
-    complete(&mut form, &EnvironmentOptions::default());
+    complete(&mut form, &EnvironmentOptions::default(), false);
     let added = form.submit(spec, |spec| {
         environments::add(visitor.app(), &permit, project.id, spec)
     });
@@ -112,7 +114,7 @@ pub async fn edit(
     Form(mut form): Form<FormData>,
 ) -> Result<Response> {
     let (project, permit, environment) = open(&visitor, &project, &environment).await?;
-    complete(&mut form, &environment.options);
+    complete(&mut form, &environment.options, environment.auto_deploy);
     let now = version(&environment);
     let changed = form.submit_over(&now, spec, |spec| {
         environments::edit(visitor.app(), &permit, environment.id, spec)
@@ -229,6 +231,7 @@ async fn page(
             form.text("key"),
         ),
         failures: rollout::ON_FAILURE,
+        when_refused: automatic::when_refused(),
         form,
         is_symlink: project.method == SyncMethod::Symlink,
     })

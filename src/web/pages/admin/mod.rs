@@ -17,6 +17,7 @@ pub mod picks;
 pub mod policy;
 pub mod policy_versions;
 pub mod projects;
+pub mod pushes;
 pub mod routes;
 pub mod servers;
 pub mod sessions;

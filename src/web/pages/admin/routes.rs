@@ -1,8 +1,8 @@
 //! The addresses of the pages where an installation is configured.
 
 use super::{
-    balancers, clusters, environments, host_keys, many, overview, policy, policy_versions, projects, servers,
-    sessions, tokens, user_links, users,
+    balancers, clusters, environments, host_keys, many, overview, policy, policy_versions, projects, pushes,
+    servers, sessions, tokens, user_links, users,
 };
 use crate::web::table::{Table, get, post};
 use crate::web::urls;
@@ -26,6 +26,10 @@ pub fn routes(routes: Table) -> Table {
             get(projects::show).post(projects::edit),
         )
         .at("/admin/projects/:project/delete", post(projects::delete))
+        .at(
+            "/admin/projects/:project/pushes",
+            get(pushes::show).post(pushes::change),
+        )
         .at(
             "/admin/projects/:project/new",
             get(environments::new).post(environments::add),

@@ -1,6 +1,6 @@
 //! The form of an environment: how one fills it, and the command read from it.
 
-use super::{health, rollout};
+use super::{automatic, health, rollout};
 use crate::app::admin::environments::EnvironmentSpec;
 use crate::app::admin::variable_lines;
 use crate::app::admin::variables::{VariablesSpec, plain_lines};
@@ -16,6 +16,7 @@ pub(super) fn filled(environment: &Environment) -> FormData {
         .with("target_path", &environment.target_path)
         .with("remote_user", &environment.remote_user)
         .with("position", environment.position)
+        .with_tick("auto_deploy", environment.auto_deploy)
         .with_tick("fail_on_failed_tests", environment.fail_on_failed_tests);
     for (cluster, place) in environment.clusters.iter().zip(1..) {
         form = form
@@ -45,13 +46,18 @@ pub(super) fn options_form(options: &EnvironmentOptions) -> FormData {
     for (name, _) in secret {
         form = form.with("secret-name", name);
     }
+    let form = automatic::fill(form, &options.auto);
     rollout::fill(health::fill(form, options.health.as_ref()), options)
 }
 
-/// Adds the fields of the health check and the rollout that a program left out, as `options` has
-/// them.
-pub(super) fn complete(form: &mut FormData, options: &EnvironmentOptions) {
-    let kept = options_form(options);
+/// Adds the fields of the health check, the rollout and pushes that a program left out, as `options` has
+/// them. `is_automatic`: pushes are deployed now.
+pub(super) fn complete(form: &mut FormData, options: &EnvironmentOptions, is_automatic: bool) {
+    let kept = options_form(options).with_tick("auto_deploy", is_automatic);
+    if !form.has("auto_refused") {
+        form.keep(&["auto_deploy"], &kept);
+    }
+    form.keep(automatic::FIELDS, &kept);
     if !form.has("health_kind") {
         form.keep(health::FIELDS, &kept);
     }
@@ -79,10 +85,13 @@ pub(super) fn spec(form: &mut FormReader) -> Option<EnvironmentSpec> {
     let strategy = strategy_form::read(form);
     let on_failure = rollout::read_on_failure(form);
     let (drain_limit, up_limit) = (form.parse("drain_limit"), form.parse("up_limit"));
+    let auto = automatic::read(form);
     let (approval_hours, keep_days) = (form.parse_opt("approval_hours"), form.parse("keep_days"));
     Some(EnvironmentSpec {
         name: name?,
         branch: branch?,
+        auto_deploy: form.form.has("auto_deploy"),
+        auto: auto?,
         target_path: target_path?,
         remote_user: remote_user?,
         position: position?,
