@@ -41,6 +41,7 @@ pub mod environments;
 pub mod hops;
 pub mod identities;
 pub mod jobs;
+pub mod kept_answers;
 pub mod leftovers;
 pub mod locks;
 pub mod log;

@@ -51,7 +51,7 @@ pub const ROOMS: &[Room] = &[
         directory: "src/web/",
         floors: &[
             &["mod", "routes"],
-            &["pages", "live"],
+            &["pages", "live", "api"],
             &["views"],
             &[
                 "site",
@@ -59,6 +59,7 @@ pub const ROOMS: &[Room] = &[
                 "kept",
                 "login_proxy",
                 "principal",
+                "problem",
                 "visitor",
                 "zone",
                 "frame",
@@ -68,11 +69,13 @@ pub const ROOMS: &[Room] = &[
                 "session",
             ],
             &[
+                "api_address",
                 "connections",
                 "cookies",
                 "csrf",
                 "feed_secret",
                 "forms",
+                "rate",
                 "settings",
                 "strategy_form",
                 "table",
