@@ -42,6 +42,7 @@ mod m20261129_000140_identities;
 mod m20261129_000141_undoing;
 mod m20261129_000150_held_data;
 mod m20261129_000160_doubts;
+mod m20261129_000170_kept_answers;
 mod m20261129_000200_pushes;
 
 /// All changes, oldest first.
@@ -83,6 +84,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261129_000141_undoing::Change),
             Box::new(m20261129_000150_held_data::Change),
             Box::new(m20261129_000160_doubts::Change),
+            Box::new(m20261129_000170_kept_answers::Change),
             Box::new(m20261129_000200_pushes::Change),
         ]
     }

@@ -10,9 +10,7 @@ use std::collections::HashMap;
 use super::App;
 use super::audit::comparison::{Contradiction, correct};
 use super::naming::resource;
-use crate::domain::{
-    Action, Actor, Deployment, DeploymentId, EnvironmentId, Resource, Result, if_found,
-};
+use crate::domain::{Action, Actor, Deployment, DeploymentId, EnvironmentId, Resource, Result, if_found};
 use crate::store::{Page, Paged, PastFilter, PlaceNames, deployments, environments, projects};
 
 /// The projects and environments a user may see.

@@ -20,6 +20,8 @@ pub mod distance;
 pub mod drift;
 pub mod health;
 pub mod history;
+pub mod instances;
+pub mod kept_answers;
 pub mod key_place;
 pub mod lifetime;
 pub mod live_release;

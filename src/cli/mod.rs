@@ -2,7 +2,8 @@
 //! result.
 //!
 //! Results go to standard output, everything else to standard error. The exit code is 0 for success,
-//! 1 for failure, 2 for a wrong command line or configuration.
+//! 1 for failure, 2 for a wrong command line or configuration; what another deployer is asked ([`client`]) has
+//! further ones.
 
 use std::process::ExitCode;
 
@@ -14,12 +15,14 @@ use crate::process;
 use crate::telemetry;
 
 mod audit;
+mod client;
 mod config_args;
 mod data;
 mod days;
 mod demo;
 mod git_check;
 mod key;
+mod manuals;
 mod migrate;
 mod outcome;
 mod policy;
@@ -58,6 +61,10 @@ enum Command {
     Audit(audit::AuditCommand),
     GitCheck(git_check::Args),
     SshCheck(ssh_check::Args),
+    Completions(manuals::CompletionArgs),
+    Man(manuals::ManualArgs),
+    #[command(flatten)]
+    Client(client::ClientCommand),
 }
 
 /// Runs the command given on the command line.
@@ -77,7 +84,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !matches!(failure, CommandFailure::Printed) {
+            if !matches!(failure, CommandFailure::Printed | CommandFailure::Exit(_)) {
                 complain(&failure);
             }
             ExitCode::from(failure.code())
@@ -100,5 +107,11 @@ async fn run(command: Command) -> Result<(), CommandFailure> {
         Command::Audit(command) => audit::run(command).await,
         Command::GitCheck(args) => git_check::run(&args).await,
         Command::SshCheck(args) => ssh_check::run(&args).await,
+        Command::Completions(args) => {
+            manuals::complete::<CommandLine>(&args);
+            Ok(())
+        }
+        Command::Man(args) => manuals::write::<CommandLine>(&args),
+        Command::Client(command) => Box::pin(client::run(command)).await,
     }
 }

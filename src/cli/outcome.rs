@@ -17,6 +17,10 @@ pub(super) enum CommandFailure {
     Usage(Error),
     /// The result is bad, and was printed already.
     Printed,
+    /// The same, with an exit code of its own.
+    Exit(u8),
+    /// The command failed in a way that has an exit code of its own.
+    Told { code: u8, error: Error },
 }
 
 impl CommandFailure {
@@ -24,6 +28,7 @@ impl CommandFailure {
         match self {
             Self::Config(_) | Self::Usage(_) => 2,
             Self::Failed(_) | Self::Printed => 1,
+            Self::Exit(code) | Self::Told { code, .. } => *code,
         }
     }
 }
@@ -44,13 +49,13 @@ impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => write!(f, "The configuration cannot be used:\n{error}"),
-            Self::Failed(error) | Self::Usage(error) => {
+            Self::Failed(error) | Self::Usage(error) | Self::Told { error, .. } => {
                 f.write_str(error.message())?;
                 causes(error)
                     .iter()
                     .try_for_each(|cause| write!(f, "\n  because: {cause}"))
             }
-            Self::Printed => Ok(()),
+            Self::Printed | Self::Exit(_) => Ok(()),
         }
     }
 }

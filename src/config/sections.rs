@@ -57,6 +57,8 @@ sections! {
         max_connections: u32 = 4096, within::<16, 100_000>;
         /// A connection that we write nothing to for this long is closed.
         quiet_timeout: Duration = Duration::from_secs(75), longer_than_streams;
+        /// Requests of the JSON API that one account, or one address without an account, may make in a minute.
+        api_requests_per_minute: u32 = 1200, within::<10, 1_000_000>;
     }
 
     /// How people log in, and how long that lasts.

@@ -100,8 +100,8 @@ fn unknown_keys_and_sections_are_named_with_their_line() {
         problems(text),
         "d.toml:1: dat_dir is not a setting: there are data_dir and the sections access, audit, balancer, \
          drift, engine, git, http, log, login_plugin, login_proxy, logins, masking, scripts, secrets, ssh, store.\n\
-         d.toml:4: http.bnd is not a setting: the settings of [http] are bind, max_connections, public_url, \
-         quiet_timeout, trusted_proxies.\n\
+         d.toml:4: http.bnd is not a setting: the settings of [http] are api_requests_per_minute, bind, \
+         max_connections, public_url, quiet_timeout, trusted_proxies.\n\
          d.toml:5: htp is not a section: there are data_dir and the sections access, audit, balancer, drift, \
          engine, git, http, log, login_plugin, login_proxy, logins, masking, scripts, secrets, ssh, store."
     );
@@ -116,7 +116,7 @@ fn unknown_variables_are_named() {
     let set = variables(&[("DEPLOYER__HTTP__BNID", "x"), ("DEPLOYER__WORKERS", "3")]);
     let told = Config::parse("", "", set).unwrap_err().to_string();
     assert!(
-        told.contains("environment variable DEPLOYER__HTTP__BNID: sets nothing: the settings of [http] are DEPLOYER__HTTP__BIND,"),
+        told.contains("environment variable DEPLOYER__HTTP__BNID: sets nothing: the settings of [http] are DEPLOYER__HTTP__API_REQUESTS_PER_MINUTE, DEPLOYER__HTTP__BIND,"),
         "{told}"
     );
     assert!(

@@ -26,8 +26,8 @@ pub mod network;
 pub mod part;
 pub mod pause;
 pub mod project;
-mod refusal;
 pub mod push;
+mod refusal;
 pub mod release;
 pub mod rollout;
 pub mod second_factor;
@@ -59,10 +59,10 @@ pub use names::{BranchName, CommitId, KeyName, Name, TargetPath, short_hash};
 pub use network::{Network, OtherHost, ProxyException};
 pub use pause::{Answer, Answered, Answerer, Approval, Chosen, PastPause, Pause, PauseReason};
 pub use project::{Environment, EnvironmentOptions, Extras, Project, SyncMethod, Variable};
-pub use refusal::Refusal;
 pub use push::{
     AutoOptions, AutoProgress, Hook, HookSender, Polling, PushState, PushedBranch, ReceivedPush, WhenRefused,
 };
+pub use refusal::Refusal;
 pub use release::{HeldData, Observation, Release, ServerRelease, TreeSize};
 pub use rollout::{OnFailure, Plan, RolloutOptions, Share, Strategy};
 pub use second_factor::SecondFactor;

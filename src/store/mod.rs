@@ -44,6 +44,7 @@ pub mod hooks;
 pub mod hops;
 pub mod identities;
 pub mod jobs;
+pub mod kept_answers;
 pub mod leftovers;
 pub mod locks;
 pub mod log;

@@ -106,7 +106,8 @@ pub async fn take_in_unchecked(request: &mut Request) -> poem::Result<()> {
     }
 }
 
-fn only_asks(request: &Request) -> bool {
+/// Whether a request asks for something and changes nothing.
+pub fn only_asks(request: &Request) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
 }
 

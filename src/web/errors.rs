@@ -1,4 +1,5 @@
-//! The one place where an error becomes an answer: a page, a fragment for htmx, or JSON.
+//! The one place where an error becomes an answer: a page, a fragment for htmx, or JSON; for the
+//! JSON API a [`problem`].
 //!
 //! Handlers return [`domain::Error`] with `?`. The gate brings it here, together with poem's own
 //! (no such page, wrong method, a form that cannot be read) and with panics. What a person reads
@@ -14,8 +15,8 @@ use poem::{IntoResponse, Response};
 use serde_json::json;
 
 use super::frame::{Frame, Section, go_to, html};
-use super::urls;
 use super::visitor::Visitor;
+use super::{problem, urls};
 use crate::app::whom_to_ask;
 use crate::domain::{self, DeploymentId, Error, ErrorKind, Refusal};
 
@@ -177,9 +178,13 @@ struct ErrorToast<'a> {
 
 /// The answer to a request that ended in `error`.
 pub(super) async fn respond(error: poem::Error, visitor: &Visitor) -> Response {
+    if visitor.is_api() {
+        let ask = whom_to_ask(problem::refusal(&error), visitor).await;
+        return problem::answer(error, &ask, visitor);
+    }
     let trouble = Trouble::of(error, visitor.path());
     trouble.log();
-    let ask = whom_to_ask(&trouble.error, visitor).await;
+    let ask = whom_to_ask(trouble.error.refusal(), visitor).await;
     let wants_page = !visitor.wants_json() && !visitor.wants_fragment();
     if trouble.error.kind() == ErrorKind::Unauthenticated && wants_page && !visitor.has_authorization() {
         return go_to(&urls::login_then(visitor.return_path()));
@@ -204,8 +209,8 @@ pub(super) async fn respond(error: poem::Error, visitor: &Visitor) -> Response {
 }
 
 /// Some who may do what policy refused. Whatever keeps that from being known keeps no answer back.
-async fn whom_to_ask(error: &Error, visitor: &Visitor) -> Vec<String> {
-    match error.refusal() {
+async fn whom_to_ask(refusal: Option<&Refusal>, visitor: &Visitor) -> Vec<String> {
+    match refusal {
         Some(refusal) => {
             let asked = whom_to_ask::whom_to_ask(visitor.app(), refusal).await;
             asked.unwrap_or_default()

@@ -125,6 +125,9 @@ impl<E: Endpoint> Gated<E> {
         if query.is_some_and(|query| csrf::holds_nul(query.as_bytes())) {
             return Err(csrf::nul_refused().into());
         }
+        if visitor.is_api() && visitor.actor().is_guest() && !csrf::only_asks(&request) {
+            return Err(no_proof().into());
+        }
         if visitor.principal().needs_form_token() {
             let public_origin = self.site.settings.public_origin.as_deref();
             let checked = csrf::check(&mut request, visitor.form_secret(), public_origin).await?;
@@ -149,6 +152,14 @@ impl<E: Endpoint> Gated<E> {
             .unwrap_or_else(|_| Err(errors::panicked()))
             .map(IntoResponse::into_response)
     }
+}
+
+/// The error for a program that wants to change something and does not say who it is.
+fn no_proof() -> Error {
+    Error::new(
+        ErrorKind::Unauthenticated,
+        "Send an API token: “Authorization: Bearer …”. Nothing was done. Tokens are made on the profile page.",
+    )
 }
 
 /// What an account has to do in its browser before anything else.

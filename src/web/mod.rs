@@ -6,7 +6,7 @@
 //! extracts, calls `app` once, and returns a view.
 //!
 //! **The floors**, from the top; no file uses one above it. `routes` knows every page. `pages`
-//! extract, call and answer. `live` streams what happens, `views` holds what pages and streams both
+//! extract, call and answer, `api` does the same for programs. `live` streams what happens, `views` holds what pages and streams both
 //! draw. Below them `gate`, `errors` and `kept` surround each page, `visitor` is what a page knows of its
 //! request, and `principal`, `session` and `site` are what that is made from. On the ground are
 //! words, addresses and forms: `urls`, `look`, `format`, `escape`, `terminal`, `frame`, `forms`,
@@ -46,6 +46,8 @@
 //! **Look.** Tabler's style sheet below, `static/app.css` above it; its head lists the
 //! vocabulary.
 
+mod api;
+mod api_address;
 pub mod assets;
 pub mod connections;
 mod cookies;
@@ -67,6 +69,8 @@ mod login_proxy;
 pub mod look;
 mod pages;
 pub mod principal;
+pub mod problem;
+pub mod rate;
 pub mod routes;
 pub mod session;
 pub mod settings;
@@ -80,6 +84,7 @@ mod views;
 pub mod visitor;
 pub mod zone;
 
+pub use self::api::{document as api_document, operations as api_operations};
 pub use self::routes::{entries, routes, serve};
 pub use self::settings::Settings;
 pub use self::site::Site;

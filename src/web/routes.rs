@@ -6,6 +6,7 @@ use std::time::Duration;
 use poem::listener::TcpAcceptor;
 use poem::{Endpoint, EndpointExt, Response, Server};
 
+use super::api_address::ROOT;
 use super::connections::Guarded;
 use super::gate::Gated;
 use super::hooks;
@@ -16,7 +17,7 @@ use super::pages::{
 };
 use super::site::Site;
 use super::table::{RouteEntry, Table, get, post};
-use super::{assets, urls};
+use super::{api, assets, urls};
 
 /// How long open streams may last once the server shuts down; browsers reconnect by themselves.
 const GRACE: Duration = Duration::from_secs(3);
@@ -33,6 +34,8 @@ fn table() -> Table {
         .at(urls::theme(), post(preferences::theme))
         .at(urls::health(), get(health::show))
         .at("/hooks/:token", post(hooks::receive))
+        .at("/api", get(pages::api::show))
+        .at("/api/problems/:kind", get(pages::api::problem))
         .at(urls::activity(), get(activity::show))
         .at(urls::live(), get(activity::events))
         .at(urls::history(), get(history::show))
@@ -80,7 +83,7 @@ fn table() -> Table {
             "/projects/:project/:environment/servers/:server",
             get(environment::live_release).post(environment::read_files),
         );
-    audit_routes(pages::admin::routes::routes(routes))
+    audit_routes(pages::admin::routes::routes(routes)).nest(ROOT, api::endpoint())
 }
 
 fn audit_routes(routes: Table) -> Table {

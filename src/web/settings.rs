@@ -1,5 +1,6 @@
 //! What the web part takes from the configuration.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::connections::Limits;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub check_viewers_every: Duration,
     /// How many connections there may be, and how long one may stay quiet.
     pub connections: Limits,
+    /// Requests of the JSON API that one account or address may make in a minute.
+    pub api_requests: NonZeroU32,
 }
 
 /// A proxy that says who somebody is, and how it does.
@@ -67,6 +70,7 @@ impl Settings {
             login_proxy: LoginProxy::of(config),
             check_viewers_every: CHECK_VIEWERS_EVERY,
             connections: Limits::of(&config.http),
+            api_requests: NonZeroU32::new(config.http.api_requests_per_minute).unwrap_or(NonZeroU32::MIN),
         }
     }
 

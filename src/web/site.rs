@@ -1,9 +1,11 @@
 //! What all requests share.
 
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::rate::RequestRate;
 use super::settings::Settings;
 use crate::app::App;
 use crate::app::logins::Logins;
@@ -30,6 +32,8 @@ pub struct Site {
     pub(super) hinted_at_proxy: AtomicBool,
     questions: Semaphore,
     hook_turns: Semaphore,
+    /// How often the JSON API is asked; made when it is first asked, by the settings as they are then.
+    api_rate: OnceLock<RequestRate>,
 }
 
 impl Site {
@@ -42,8 +46,15 @@ impl Site {
             hinted_at_proxy: AtomicBool::new(false),
             questions: Semaphore::new(QUESTIONS),
             hook_turns: Semaphore::new(HOOK_BODIES),
+            api_rate: OnceLock::new(),
             app,
         }
+    }
+
+    /// Counts the requests of the JSON API.
+    pub(super) fn api_rate(&self) -> &RequestRate {
+        self.api_rate
+            .get_or_init(|| RequestRate::new(self.settings.api_requests))
     }
 
     /// Waits until a page may ask another server something; hold the permit meanwhile.

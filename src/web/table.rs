@@ -3,7 +3,7 @@
 //! poem's router does not list its routes. This one keeps the method and pattern of each entry
 //! beside it, so that a test can try every route as every role, and notices a new one.
 
-use poem::{IntoEndpoint, Route, RouteMethod};
+use poem::{Endpoint, IntoEndpoint, Route, RouteMethod};
 
 /// All routes.
 #[derive(Default)]
@@ -67,6 +67,18 @@ impl Table {
         self.entries
             .extend(each.map(|method| (method, pattern.to_owned())));
         self.route = self.route.at(pattern, methods.route);
+        self
+    }
+
+    /// With everything below an address, which lists its own.
+    #[must_use]
+    pub fn nest<E>(mut self, root: &str, endpoint: E) -> Self
+    where
+        E: IntoEndpoint,
+        E::Endpoint: 'static,
+        <E::Endpoint as Endpoint>::Output: 'static,
+    {
+        self.route = self.route.nest(root, endpoint);
         self
     }
 

@@ -18,7 +18,7 @@ use super::look::TabSign;
 use super::principal::{self, Principal};
 use super::settings::Settings;
 use super::site::Site;
-use super::{cookies, csrf, feed_secret, hook_address, session, urls};
+use super::{api_address, cookies, csrf, feed_secret, hook_address, session, urls};
 use crate::app::App;
 use crate::app::health::POLICY_FAULT;
 use crate::domain::user::User;
@@ -47,6 +47,7 @@ struct Inner {
     is_question: bool,
     htmx: bool,
     json: bool,
+    is_api: bool,
     has_authorization: bool,
     request_id: String,
     now: Instant,
@@ -80,6 +81,7 @@ impl Visitor {
         let form_cookie = form_cookie(&site.settings, headers);
         let brought = principal.form_secret().map(str::to_owned).or(form_cookie);
         let accepts = request.header("accept").unwrap_or_default();
+        let is_api = api_address::is_api(path);
         let inner = Inner {
             site: Arc::clone(site),
             form_secret_is_new: brought.is_none() && !is_asset && !has_authorization,
@@ -97,7 +99,8 @@ impl Visitor {
                 .to_owned(),
             is_question: matches!(*request.method(), Method::GET | Method::HEAD),
             htmx: request.header("hx-request").is_some(),
-            json: accepts.contains("application/json") && !accepts.contains("text/html"),
+            json: is_api || (accepts.contains("application/json") && !accepts.contains("text/html")),
+            is_api,
             has_authorization,
             request_id,
             now,
@@ -209,6 +212,11 @@ impl Visitor {
     /// Whether the sender is a program that reads JSON instead of HTML.
     pub fn wants_json(&self) -> bool {
         self.0.json
+    }
+
+    /// Whether the JSON API was asked.
+    pub fn is_api(&self) -> bool {
+        self.0.is_api
     }
 
     /// Whether the request has an `Authorization` header: then a login form is no answer to it.

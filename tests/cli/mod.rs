@@ -7,6 +7,7 @@
 
 mod audit;
 mod checks;
+mod client;
 mod data;
 mod demo;
 mod keys;

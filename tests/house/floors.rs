@@ -53,7 +53,7 @@ pub const ROOMS: &[Room] = &[
         directory: "src/web/",
         floors: &[
             &["mod", "routes"],
-            &["pages", "live", "hooks"],
+            &["pages", "live", "hooks", "api"],
             &["views"],
             &[
                 "site",
@@ -61,6 +61,7 @@ pub const ROOMS: &[Room] = &[
                 "kept",
                 "login_proxy",
                 "principal",
+                "problem",
                 "visitor",
                 "zone",
                 "frame",
@@ -70,12 +71,14 @@ pub const ROOMS: &[Room] = &[
                 "session",
             ],
             &[
+                "api_address",
                 "connections",
                 "cookies",
                 "csrf",
                 "feed_secret",
                 "forms",
                 "hook_address",
+                "rate",
                 "settings",
                 "strategy_form",
                 "table",

@@ -28,6 +28,10 @@ const RECORDED: &[(&str, &str)] = &[
         "which groups a login from outside told last, and when",
     ),
     ("jobs", "which instance does a periodic job"),
+    (
+        "kept_answers",
+        "answers to requests that carry a key, for the same request sent again",
+    ),
     ("leftovers", "what could not be deleted on servers"),
     ("log_chunks", "log lines"),
     ("observations", "what was seen on servers"),

@@ -1,6 +1,7 @@
 //! The pages over real HTTP: a server on a free port, asked by a client with a cookie jar.
 
 mod abuse;
+pub mod api;
 mod areas;
 mod away;
 mod calendar;

@@ -54,6 +54,8 @@ pub struct Options {
     pub judge_every: Option<Duration>,
     /// Limits of connections, where a test cannot open thousands or wait a minute.
     pub connections: Option<Limits>,
+    /// Requests of the API in a minute, where a test cannot send thousands.
+    pub api_requests: Option<std::num::NonZeroU32>,
     /// Limits of logins, where a test cannot wait.
     pub logins: Option<LoginLimits>,
     /// Where the database is, when it is not an SQLite file of the site's own.
@@ -133,6 +135,7 @@ impl TestSite {
         let mut site = Site::new(app.clone());
         site.settings.check_viewers_every = options.judge_every.unwrap_or(site.settings.check_viewers_every);
         site.settings.connections = options.connections.unwrap_or(site.settings.connections);
+        site.settings.api_requests = options.api_requests.unwrap_or(site.settings.api_requests);
         if let Some(limits) = options.logins {
             site.logins = Logins::new(limits);
         }

@@ -1,13 +1,13 @@
 //! Environments of a project: added, changed, moved along the chain, deleted.
 
-mod kept_paths;
 mod automatic;
+mod kept_paths;
 mod told;
 
 use serde_json::json;
 
-pub use self::kept_paths::left_behind;
 use self::automatic::Beginning;
+pub use self::kept_paths::left_behind;
 use self::told::{changed_secrets, told};
 use super::inventory::Inventory;
 use super::values::{Excluded, RemoteUser, ServerGroup, SharedPaths, Within, WordLines};

@@ -102,3 +102,14 @@ entity!(settings, "settings" {
     name: String,
     value: String,
 });
+
+entity!(kept_answers, "kept_answers" {
+    #[sea_orm(primary_key)]
+    id: i64,
+    request_key: String,
+    request: String,
+    status: Option<i32>,
+    headers: Option<String>,
+    body: Option<String>,
+    made_at: i64,
+});

@@ -3,6 +3,7 @@
 
 pub mod activity;
 pub mod admin;
+pub mod api;
 pub mod audit;
 pub mod calendar;
 pub mod deployment;

@@ -1,0 +1,9 @@
+//! The JSON API over real HTTP, as programs meet it.
+
+mod conditions;
+mod documented;
+mod faults;
+mod installation;
+mod pages;
+mod rights;
+pub mod support;
