@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use super::refusals::COUNTED_FOR;
 use super::{App, cleaner, drift, policy, pushes, sessions};
@@ -25,6 +26,8 @@ use crate::store::{Right, Store};
 /// Where the configuration is by default.
 const CONFIG_DIR: &str = "/etc/deployer";
 
+/// How long the periodic work may take to end.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 /// How often to look for repeated refusals whose hour has ended.
 const LOOK_FOR_REFUSALS: Duration = Duration::from_secs(60);
 
@@ -80,17 +83,37 @@ pub async fn tell_of_scripts(app: &App) -> Result<()> {
         .await
 }
 
-/// Starts the periodic work beside requests and deployments. It ends when the guard is dropped.
-pub fn watch(app: &App) -> DropGuard {
-    let stop = CancellationToken::new();
-    tokio::spawn(drift::watch(app.clone(), stop.clone()));
-    tokio::spawn(cleaner::watch(app.clone(), stop.clone()));
-    tokio::spawn(sessions::watch(app.clone(), stop.clone()));
-    tokio::spawn(pushes::watch(app.clone(), stop.clone()));
-    tokio::spawn(policy::follow(app.clone(), stop.clone()));
-    tokio::spawn(watch_refusals(app.clone(), stop.clone()));
-    tokio::spawn(hand_out_heads(app.clone(), stop.clone()));
-    stop.drop_guard()
+/// The periodic work beside requests and deployments. It ends when this is dropped.
+pub struct Background {
+    stop: DropGuard,
+    tasks: TaskTracker,
+}
+
+impl Background {
+    /// Ends it, and waits a moment until what was begun is done: a policy that came into force is recorded.
+    pub async fn end(self) {
+        drop(self.stop);
+        self.tasks.close();
+        if tokio::time::timeout(LAST_WAIT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some of the periodic work did not end in time");
+        }
+    }
+}
+
+/// Starts the periodic work beside requests and deployments.
+pub fn watch(app: &App) -> Background {
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    tasks.spawn(drift::watch(app.clone(), stop.clone()));
+    tasks.spawn(cleaner::watch(app.clone(), stop.clone()));
+    tasks.spawn(sessions::watch(app.clone(), stop.clone()));
+    tasks.spawn(pushes::watch(app.clone(), stop.clone()));
+    tasks.spawn(policy::follow(app.clone(), stop.clone()));
+    tasks.spawn(watch_refusals(app.clone(), stop.clone()));
+    tasks.spawn(hand_out_heads(app.clone(), stop.clone()));
+    Background {
+        stop: stop.drop_guard(),
+        tasks,
+    }
 }
 
 /// Records repeated refusals when their hour has ended, until `stop`.

@@ -65,7 +65,7 @@ pub(super) async fn run(args: &Args) -> Result<(), CommandFailure> {
     let watching = start::watch(&app);
     let done = serve(&app, listener).await;
     tracing::info!("stopping");
-    drop(watching);
+    watching.end().await;
     app.stop_engine().await;
     if let Err(error) = lifetime::stopped(&app).await {
         tracing::warn!(

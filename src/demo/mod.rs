@@ -31,7 +31,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{Access, Permit, Problem};
@@ -71,7 +71,7 @@ pub struct Demo {
     ground: Arc<Ground>,
     serving: JoinHandle<io::Result<()>>,
     servers: Servers,
-    _watching: DropGuard,
+    _watching: start::Background,
     _lock: ServeLock,
 }
 
