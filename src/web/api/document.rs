@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for MergedPaths {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MergedPaths, A::Error> {
                 let mut paths = Map::new();
                 while let Some((path, operations)) = map.next_entry::<String, Map<String, Value>>()? {
-                    let known = paths.entry(template(&path)).or_insert_with(|| json!({}));
+                    let known = paths.entry(path).or_insert_with(|| json!({}));
                     if let Some(known) = known.as_object_mut() {
                         known.extend(operations);
                     }
@@ -108,15 +108,6 @@ impl<'de> Deserialize<'de> for MergedPaths {
 
         deserializer.deserialize_map(Merging)
     }
-}
-
-/// An address as the document writes it: of a common beginning the generator leaves the router's form.
-fn template(path: &str) -> String {
-    let segment = |one: &str| match one.strip_prefix(':') {
-        Some(name) => format!("{{{name}}}"),
-        None => one.to_owned(),
-    };
-    path.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
 fn rename_media_type(value: &mut Value) {

@@ -274,10 +274,14 @@ impl From<&Plan> for PlanDto {
 /// Reading what runs where.
 pub struct EnvironmentsApi;
 
-#[OpenApi(prefix_path = "/projects/:project/environments", tag = "Part::Environments")]
+#[OpenApi(tag = "Part::Environments")]
 impl EnvironmentsApi {
     /// List the environments of a project that you may see
-    #[oai(path = "/", method = "get", operation_id = "listEnvironments")]
+    #[oai(
+        path = "/projects/:project/environments",
+        method = "get",
+        operation_id = "listEnvironments"
+    )]
     async fn list(
         &self,
         visitor: Visitor,
@@ -290,7 +294,11 @@ impl EnvironmentsApi {
     }
 
     /// Show an environment, its servers and what they run
-    #[oai(path = "/:environment", method = "get", operation_id = "showEnvironment")]
+    #[oai(
+        path = "/projects/:project/environments/:environment",
+        method = "get",
+        operation_id = "showEnvironment"
+    )]
     async fn show(
         &self,
         visitor: Visitor,
@@ -303,7 +311,7 @@ impl EnvironmentsApi {
 
     /// Ask a server of the environment what it runs now
     #[oai(
-        path = "/:environment/servers/:server",
+        path = "/projects/:project/environments/:environment/servers/:server",
         method = "get",
         operation_id = "askServer"
     )]
@@ -326,7 +334,11 @@ impl EnvironmentsApi {
     /// Plan a deployment without doing it
     ///
     /// Tells which servers would be deployed to, in which order, or why it cannot be done so.
-    #[oai(path = "/:environment/plan", method = "post", operation_id = "planDeployment")]
+    #[oai(
+        path = "/projects/:project/environments/:environment/plan",
+        method = "post",
+        operation_id = "planDeployment"
+    )]
     async fn plan(
         &self,
         visitor: Visitor,

@@ -53,10 +53,14 @@ async fn shown(visitor: &Visitor, id: i64) -> poem::Result<JsonReply<DeploymentV
 /// One operation for each button.
 pub struct ActsApi;
 
-#[OpenApi(prefix_path = "/deployments/:deployment", tag = "Part::Deployments")]
+#[OpenApi(tag = "Part::Deployments")]
 impl ActsApi {
     /// Cancel a deployment that waits or runs
-    #[oai(path = "/cancel", method = "post", operation_id = "cancelDeployment")]
+    #[oai(
+        path = "/deployments/:deployment/cancel",
+        method = "post",
+        operation_id = "cancelDeployment"
+    )]
     async fn cancel(
         &self,
         visitor: Visitor,
@@ -68,7 +72,11 @@ impl ActsApi {
     }
 
     /// Pause a running deployment after its current batch
-    #[oai(path = "/pause", method = "post", operation_id = "pauseDeployment")]
+    #[oai(
+        path = "/deployments/:deployment/pause",
+        method = "post",
+        operation_id = "pauseDeployment"
+    )]
     async fn pause(
         &self,
         visitor: Visitor,
@@ -80,7 +88,11 @@ impl ActsApi {
     }
 
     /// Withdraw a pause that has not begun
-    #[oai(path = "/unpause", method = "post", operation_id = "unpauseDeployment")]
+    #[oai(
+        path = "/deployments/:deployment/unpause",
+        method = "post",
+        operation_id = "unpauseDeployment"
+    )]
     async fn unpause(
         &self,
         visitor: Visitor,
@@ -92,7 +104,11 @@ impl ActsApi {
     }
 
     /// Answer a paused deployment: continue, retry, skip, roll back or stop
-    #[oai(path = "/answer", method = "post", operation_id = "answerDeployment")]
+    #[oai(
+        path = "/deployments/:deployment/answer",
+        method = "post",
+        operation_id = "answerDeployment"
+    )]
     async fn answer(
         &self,
         visitor: Visitor,
@@ -105,7 +121,11 @@ impl ActsApi {
     }
 
     /// Approve a deployment that somebody else requested
-    #[oai(path = "/approve", method = "post", operation_id = "approveDeployment")]
+    #[oai(
+        path = "/deployments/:deployment/approve",
+        method = "post",
+        operation_id = "approveDeployment"
+    )]
     async fn approve(
         &self,
         visitor: Visitor,
@@ -117,7 +137,11 @@ impl ActsApi {
     }
 
     /// Reject a deployment that awaits approval
-    #[oai(path = "/reject", method = "post", operation_id = "rejectDeployment")]
+    #[oai(
+        path = "/deployments/:deployment/reject",
+        method = "post",
+        operation_id = "rejectDeployment"
+    )]
     async fn reject(
         &self,
         visitor: Visitor,
@@ -130,7 +154,11 @@ impl ActsApi {
     }
 
     /// Deploy again to the servers that failed
-    #[oai(path = "/retry", method = "post", operation_id = "retryDeployment")]
+    #[oai(
+        path = "/deployments/:deployment/retry",
+        method = "post",
+        operation_id = "retryDeployment"
+    )]
     async fn retry(
         &self,
         visitor: Visitor,
@@ -147,7 +175,11 @@ impl ActsApi {
     }
 
     /// Deploy to the servers that were left undone
-    #[oai(path = "/resume", method = "post", operation_id = "resumeDeployment")]
+    #[oai(
+        path = "/deployments/:deployment/resume",
+        method = "post",
+        operation_id = "resumeDeployment"
+    )]
     async fn resume(
         &self,
         visitor: Visitor,
@@ -164,7 +196,11 @@ impl ActsApi {
     }
 
     /// Deploy the same commit to the same servers again
-    #[oai(path = "/again", method = "post", operation_id = "redeploy")]
+    #[oai(
+        path = "/deployments/:deployment/again",
+        method = "post",
+        operation_id = "redeploy"
+    )]
     async fn again(
         &self,
         visitor: Visitor,
@@ -181,7 +217,11 @@ impl ActsApi {
     }
 
     /// Roll back to what ran before a deployment
-    #[oai(path = "/rollback", method = "post", operation_id = "rollBackDeployment")]
+    #[oai(
+        path = "/deployments/:deployment/rollback",
+        method = "post",
+        operation_id = "rollBackDeployment"
+    )]
     async fn roll_back(
         &self,
         visitor: Visitor,
@@ -198,7 +238,11 @@ impl ActsApi {
     }
 
     /// Promote a commit that succeeded to the next environment
-    #[oai(path = "/promote", method = "post", operation_id = "promoteDeployment")]
+    #[oai(
+        path = "/deployments/:deployment/promote",
+        method = "post",
+        operation_id = "promoteDeployment"
+    )]
     async fn promote(
         &self,
         visitor: Visitor,

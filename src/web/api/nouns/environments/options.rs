@@ -9,9 +9,11 @@ use crate::app::admin::environments::{
     ApprovalHours, DrainLimit, EnvironmentSpec, KeptDays, KeptReleases, Parallel, Timeout, UpLimit,
 };
 use crate::app::admin::inventory::Inventory;
-use crate::app::admin::values::{Excluded, SharedPaths};
+use crate::app::admin::values::{Excluded, RemoteUser, SharedPaths};
 use crate::app::admin::variables::VariablesSpec;
-use crate::domain::{ClusterId, Environment, EnvironmentOptions, OnFailure, Result, Variable};
+use crate::domain::{
+    BranchName, ClusterId, Environment, EnvironmentOptions, Name, OnFailure, Result, TargetPath, Variable,
+};
 use crate::web::api::fields::Fields;
 use crate::web::api::shapes::StrategyDto;
 
@@ -143,18 +145,8 @@ impl SettingsDto {
         let mut fields = Fields::default();
         let defaults = EnvironmentOptions::default();
         let options = before.map_or(&defaults, |one| &one.options);
-        let kept = |text: fn(&Environment) -> String| before.map(text).unwrap_or_default();
         let tests = self.fail_on_failed_tests;
-        let name = fields.text("name", self.name.as_deref(), || kept(|one| one.name.to_string()));
-        let branch = fields.text("branch", self.branch.as_deref(), || {
-            kept(|one| one.branch.to_string())
-        });
-        let target_path = fields.text("target_path", self.target_path.as_deref(), || {
-            kept(|one| one.target_path.to_string())
-        });
-        let remote_user = fields.text("remote_user", self.remote_user.as_deref(), || {
-            kept(|one| one.remote_user.clone())
-        });
+        let names = self.names(&mut fields, before);
         let position = before.map_or(1, |one| u64::try_from(one.position).unwrap_or(1));
         let position = fields.number("position", self.position, position);
         let lists = self.lists(&mut fields, inventory, before, options);
@@ -175,11 +167,12 @@ impl SettingsDto {
         fields.done(|| {
             let (clusters, excluded, shared) = lists?;
             let numbers = numbers?;
+            let (name, branch, target_path, remote_user) = names?;
             Some(EnvironmentSpec {
-                name: name?,
-                branch: branch?,
-                target_path: target_path?,
-                remote_user: remote_user?,
+                name,
+                branch,
+                target_path,
+                remote_user,
                 position: position?,
                 clusters,
                 excluded,
@@ -203,6 +196,25 @@ impl SettingsDto {
                 approval_hours: numbers.approval_hours,
             })
         })
+    }
+
+    fn names(
+        &self,
+        fields: &mut Fields,
+        before: Option<&Environment>,
+    ) -> Option<(Name, BranchName, TargetPath, RemoteUser)> {
+        let kept = |text: fn(&Environment) -> String| before.map(text).unwrap_or_default();
+        let name = fields.text("name", self.name.as_deref(), || kept(|one| one.name.to_string()));
+        let branch = fields.text("branch", self.branch.as_deref(), || {
+            kept(|one| one.branch.to_string())
+        });
+        let target_path = fields.text("target_path", self.target_path.as_deref(), || {
+            kept(|one| one.target_path.to_string())
+        });
+        let remote_user = fields.text("remote_user", self.remote_user.as_deref(), || {
+            kept(|one| one.remote_user.clone())
+        });
+        Some((name?, branch?, target_path?, remote_user?))
     }
 
     /// Its clusters, and the paths that are not sent or are shared.

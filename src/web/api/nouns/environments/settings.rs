@@ -46,12 +46,16 @@ impl OpenEnvironment {
 /// Operations for those who may configure the project.
 pub struct EnvironmentSettingsApi;
 
-#[OpenApi(prefix_path = "/projects/:project/environments", tag = "Part::Environments")]
+#[OpenApi(tag = "Part::Environments")]
 impl EnvironmentSettingsApi {
     /// Add an environment to a project
     ///
     /// It needs `name`, `branch`, `target_path` and `remote_user`; everything else has a default.
-    #[oai(path = "/", method = "post", operation_id = "createEnvironment")]
+    #[oai(
+        path = "/projects/:project/environments",
+        method = "post",
+        operation_id = "createEnvironment"
+    )]
     async fn create(
         &self,
         visitor: Visitor,
@@ -74,7 +78,7 @@ impl EnvironmentSettingsApi {
     ///
     /// Values of secrets are not among them. Its ETag is what `If-Match` takes when it is changed.
     #[oai(
-        path = "/:environment/settings",
+        path = "/projects/:project/environments/:environment/settings",
         method = "get",
         operation_id = "showEnvironmentSettings"
     )]
@@ -93,7 +97,7 @@ impl EnvironmentSettingsApi {
     ///
     /// What is absent stays as it is. `variables`, where they are sent, replace all of them.
     #[oai(
-        path = "/:environment/settings",
+        path = "/projects/:project/environments/:environment/settings",
         method = "patch",
         operation_id = "changeEnvironment"
     )]
@@ -117,7 +121,7 @@ impl EnvironmentSettingsApi {
     ///
     /// Its history stays, and so does what is on the servers.
     #[oai(
-        path = "/:environment/settings",
+        path = "/projects/:project/environments/:environment/settings",
         method = "delete",
         operation_id = "deleteEnvironment"
     )]
