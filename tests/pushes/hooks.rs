@@ -95,7 +95,7 @@ async fn three_hundred_pushes_at_once_are_taken_and_fetched_together() {
     futures_util::future::join_all(all).await;
     let took = started.elapsed();
     let done = async || {
-        let received = deployer::store::pushes::received(&pushed.world.store).await;
+        let received = deployer::store::pushes::received(&pushed.world.store, &[]).await;
         received.unwrap().is_empty().then_some(())
     };
     until("all are handled", done).await;

@@ -5,6 +5,8 @@
 //! in plain text, and comes before anything is fetched.
 
 mod bodies;
+#[cfg(test)]
+mod hostile;
 mod signature;
 #[cfg(test)]
 mod tests;
