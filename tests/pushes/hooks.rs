@@ -48,7 +48,9 @@ async fn what_is_signed_but_no_push_is_answered_with_a_sentence() {
     ] {
         let answer = pushed.send(&body).await;
         assert_eq!(answer.status(), status, "{body}");
-        assert!(answer.text().await.unwrap().ends_with(".\n"));
+        let said = answer.text().await.unwrap();
+        assert!(said.ends_with(".\n"), "{said}");
+        assert_eq!(pushed.pushes().await[0].outcome, said.trim_end());
     }
     // A form, as a hook of GitHub sends it that was set up so.
     let payload = json!({ "ref": "refs/heads/main", "after": "a".repeat(40) }).to_string();

@@ -73,7 +73,12 @@ async fn take(visitor: &Visitor, hook: &Hook, request: &Request, body: &[u8]) ->
     };
     let told = match bodies::read(sender, headers, body) {
         Ok(told) => told,
-        Err(why) => return Ok(answer(StatusCode::BAD_REQUEST, &why)),
+        Err(why) => {
+            let answer = answer(StatusCode::BAD_REQUEST, &why);
+            // Whoever set the hook up looks for it there.
+            pushes::receive(app, hook.project, (sender, delivery), Told::Nothing(why)).await?;
+            return Ok(answer);
+        }
     };
     let said = match &told {
         Told::Branches(_) => "Received.".to_owned(),
