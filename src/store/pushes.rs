@@ -54,9 +54,10 @@ pub async fn last(on: &impl Reader, project: ProjectId) -> Result<Vec<ReceivedPu
     rows.into_iter().map(from_row).collect()
 }
 
-/// Those that nobody has handled, oldest first.
-pub async fn received(on: &impl Reader) -> Result<Vec<ReceivedPush>> {
+/// Those that nobody has handled, oldest first; without those of some projects, which can be many.
+pub async fn received(on: &impl Reader, without: &[ProjectId]) -> Result<Vec<ReceivedPush>> {
     let rows = Entity::find()
+        .filter(Column::ProjectId.is_not_in(without.iter().map(|project| project.0)))
         .filter(Column::State.eq(PushState::Received.as_str()))
         .order_by_asc(Column::Id)
         .limit(AT_ONCE)

@@ -48,7 +48,9 @@ async fn what_is_signed_but_no_push_is_answered_with_a_sentence() {
     ] {
         let answer = pushed.send(&body).await;
         assert_eq!(answer.status(), status, "{body}");
-        assert!(answer.text().await.unwrap().ends_with(".\n"));
+        let said = answer.text().await.unwrap();
+        assert!(said.ends_with(".\n"), "{said}");
+        assert_eq!(pushed.pushes().await[0].outcome, said.trim_end());
     }
     // A form, as a hook of GitHub sends it that was set up so.
     let payload = json!({ "ref": "refs/heads/main", "after": "a".repeat(40) }).to_string();
@@ -95,7 +97,7 @@ async fn three_hundred_pushes_at_once_are_taken_and_fetched_together() {
     futures_util::future::join_all(all).await;
     let took = started.elapsed();
     let done = async || {
-        let received = deployer::store::pushes::received(&pushed.world.store).await;
+        let received = deployer::store::pushes::received(&pushed.world.store, &[]).await;
         received.unwrap().is_empty().then_some(())
     };
     until("all are handled", done).await;

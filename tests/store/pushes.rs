@@ -44,8 +44,10 @@ async fn the_last_hundred_pushes_of_a_project_are_kept_and_all_that_wait(on: Dat
     pushes::trim(&record, shop.id).await.unwrap();
     record.commit().await.unwrap();
     assert_eq!(store.rows("pushes").await, 102);
-    let waiting = pushes::received(&store.store).await.unwrap();
+    let waiting = pushes::received(&store.store, &[blog.id]).await.unwrap();
     assert_eq!(waiting.len(), 1);
+    let others = pushes::received(&store.store, &[shop.id]).await.unwrap();
+    assert_eq!(others, []);
     let mut done = waiting[0].clone();
     assert_eq!(
         ReceivedPush {

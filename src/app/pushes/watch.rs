@@ -2,8 +2,10 @@
 //! round at a time.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio::time::Instant as Moment;
 use tokio_util::sync::CancellationToken;
@@ -83,17 +85,17 @@ async fn look_if_mine(app: &App, applicant: &mut Applicant, rounds: &mut Rounds)
 
 async fn look(app: &App, rounds: &mut Rounds) -> Result<()> {
     begin_and_end(app).await?;
-    for (project, to_do) in to_do(app).await? {
+    for (project, to_do) in to_do(app, &rounds.busy()).await? {
         rounds.begin(app, project, to_do);
     }
     Ok(())
 }
 
-/// What is to be done now, by project.
-async fn to_do(app: &App) -> Result<HashMap<ProjectId, ToDo>> {
+/// What is to be done now, by project. The pushes of those that are `busy` come later.
+async fn to_do(app: &App, busy: &[ProjectId]) -> Result<HashMap<ProjectId, ToDo>> {
     let (store, now) = (&app.store, app.now());
     let mut all: HashMap<ProjectId, ToDo> = HashMap::new();
-    for push in pushes::received(store).await? {
+    for push in pushes::received(store, busy).await? {
         all.entry(push.project).or_default().pushes.push(push);
     }
     for polling in polling::due(store, now).await? {
@@ -145,6 +147,14 @@ async fn forget(app: &App, environment: EnvironmentId) -> Result<()> {
 }
 
 impl Rounds {
+    /// The projects of which no round begins now.
+    fn busy(&self) -> Vec<ProjectId> {
+        let now = Moment::now();
+        let resting = self.pauses.iter().filter(|(_, (until, _))| now < *until);
+        let resting = resting.map(|(project, _)| *project);
+        resting.chain(self.at_work.iter().copied()).collect()
+    }
+
     fn begin(&mut self, app: &App, project: ProjectId, to_do: ToDo) {
         let now = Moment::now();
         let rests = self.pauses.get(&project).is_some_and(|(until, _)| now < *until);
@@ -155,7 +165,9 @@ impl Rounds {
         self.pauses.insert(project, (now + GATHERING, failures));
         let app = app.clone();
         self.tasks.spawn(async move {
-            let result = Box::pin(handle(&app, project, &to_do)).await;
+            let round = AssertUnwindSafe(Box::pin(handle(&app, project, &to_do)));
+            let result = round.catch_unwind().await;
+            let result = result.unwrap_or_else(|_| Err(Error::internal("a round of pushes panicked")));
             let pushes = to_do.pushes;
             Ended {
                 project,

@@ -5,6 +5,8 @@
 //! in plain text, and comes before anything is fetched.
 
 mod bodies;
+#[cfg(test)]
+mod hostile;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -71,7 +73,12 @@ async fn take(visitor: &Visitor, hook: &Hook, request: &Request, body: &[u8]) ->
     };
     let told = match bodies::read(sender, headers, body) {
         Ok(told) => told,
-        Err(why) => return Ok(answer(StatusCode::BAD_REQUEST, &why)),
+        Err(why) => {
+            let answer = answer(StatusCode::BAD_REQUEST, &why);
+            // Whoever set the hook up looks for it there.
+            pushes::receive(app, hook.project, (sender, delivery), Told::Nothing(why)).await?;
+            return Ok(answer);
+        }
     };
     let said = match &told {
         Told::Branches(_) => "Received.".to_owned(),
