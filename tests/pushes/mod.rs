@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// An installation that its Git host tells of pushes.
 struct Pushed {
     /// Ends the job before the world does.
-    watching: Option<DropGuard>,
+    _watching: Option<DropGuard>,
     site: TestSite,
     hook: Hook,
     project: Project,
@@ -71,7 +71,7 @@ impl Pushed {
         let permit = world.app.permit(&admin(), Action::Configure, &whole).await;
         let hook = pushes::make(&world.app, &permit.unwrap(), project.id, None).await;
         Self {
-            watching: None,
+            _watching: None,
             site: TestSite::over(world.app.clone(), world.store.clone()).await,
             hook: hook.unwrap(),
             project,
@@ -84,7 +84,7 @@ impl Pushed {
         let stop = CancellationToken::new();
         tokio::spawn(pushes::watch(self.world.app.clone(), stop.clone()));
         Self {
-            watching: Some(stop.drop_guard()),
+            _watching: Some(stop.drop_guard()),
             ..self
         }
     }

@@ -10,7 +10,7 @@ use crate::app::balancers::ByHand;
 use crate::domain::health::AskedFrom;
 use crate::domain::{
     Action, Answer, DeploymentState, Kind, Outcome, Phase, ServerState, StepKind, StepState, SyncMethod,
-    TokenState,
+    TokenState, WhenRefused,
 };
 
 /// A domain's enum whose values are words.
@@ -59,6 +59,7 @@ vocabularies! {
     StepState,
     SyncMethod,
     TokenState,
+    WhenRefused,
 }
 
 impl WordList for ByHand {

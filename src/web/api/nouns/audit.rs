@@ -108,9 +108,12 @@ impl AuditApi {
         cursor: Query<Option<String>>,
     ) -> poem::Result<JsonReply<List<AuditEventDto>>> {
         let permit = may_read(&visitor, Area::Audit).await?;
+        let meant = action.0.map(|words| words::meant_by(&words));
+        let (actions, telling) = meant.map_or_else(Default::default, |meant| (meant.names, meant.telling));
         let filter = AuditFilter {
             who: actor.0,
-            actions: action.0.map(|words| words::names_of(&words)).unwrap_or_default(),
+            actions,
+            telling,
             about: resource.0,
             text: text.0,
             outcome: outcome.0.map(|word| word.0),

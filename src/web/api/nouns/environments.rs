@@ -1,5 +1,6 @@
 //! Environments, their servers and what runs there.
 
+mod automatic;
 mod health;
 mod options;
 pub mod settings;

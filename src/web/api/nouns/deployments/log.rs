@@ -1,5 +1,7 @@
 //! The log of a deployment: as text, as JSON lines, or as a stream of events that follows it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use poem::{Body, Response};
@@ -7,10 +9,9 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::{Duration, timeout};
 
-use crate::app::naming::resource_then;
 use crate::app::{App, watch};
 use crate::domain::log::HERE;
-use crate::domain::{Action, DeploymentId, LogLine, Result, Stream as LineStream};
+use crate::domain::{DeploymentId, LogLine, Result, Stream as LineStream};
 use crate::engine::live::LiveEvent;
 use crate::store::log::{LogFilter, LogWindow};
 use crate::web::live;
@@ -112,12 +113,14 @@ pub async fn answer(visitor: &Visitor, wanted: LogWanted, accept: &str) -> Resul
         form,
     };
     if form == Form::Events {
-        let place = resource_then(&watched.deployment);
-        let visitor = visitor.clone();
+        let (visitor, deployment) = (visitor.clone(), Arc::new(watched.deployment));
         let period = visitor.site().settings.check_viewers_every;
         let lines = live::while_allowed(follow(reader, events), period, move || {
-            let (visitor, place) = (visitor.clone(), place.clone());
-            async move { visitor.app().may(visitor.actor(), Action::View, &place) && visitor.still_stands().await }
+            let (visitor, deployment) = (visitor.clone(), Arc::clone(&deployment));
+            async move {
+                watch::may_be_seen(visitor.app(), visitor.actor(), &deployment).await
+                    && visitor.still_stands().await
+            }
         });
         return Ok(live::answer(lines));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use poem_openapi::{Enum, Object};
 
+use super::automatic::AutoDto;
 use super::health::HealthCheckDto;
 use crate::app::admin::environments::{
     ApprovalHours, DrainLimit, EnvironmentSpec, KeptDays, KeptReleases, Parallel, Timeout, UpLimit,
@@ -62,6 +63,9 @@ pub struct SettingsDto {
     /// Position in the promotion chain, from 1.
     position: Option<u32>,
     fail_on_failed_tests: Option<bool>,
+    /// Whether pushes to its branch are deployed automatically.
+    auto_deploy: Option<bool>,
+    auto: Option<AutoDto>,
     /// The names of its clusters, in the order of deployment.
     clusters: Option<Vec<String>>,
     /// Paths that are never sent.
@@ -115,6 +119,8 @@ impl SettingsDto {
             remote_user: Some(environment.remote_user.clone()),
             position: u32::try_from(environment.position).ok(),
             fail_on_failed_tests: Some(environment.fail_on_failed_tests),
+            auto_deploy: Some(environment.auto_deploy),
+            auto: Some((&options.auto).into()),
             clusters: Some(environment.clusters.iter().filter_map(cluster).collect()),
             excluded: Some(options.excluded.clone()),
             shared: Some(options.shared.clone()),
@@ -164,6 +170,8 @@ impl SettingsDto {
             .as_ref()
             .map_or(Ok(options.rollout.strategy), StrategyDto::read)?;
         let numbers = self.numbers(&mut fields, options);
+        let auto = AutoDto::read(self.auto.as_ref(), &mut fields, &options.auto);
+        let is_automatic = before.is_some_and(|one| one.auto_deploy);
         fields.done(|| {
             let (clusters, excluded, shared) = lists?;
             let numbers = numbers?;
@@ -174,6 +182,8 @@ impl SettingsDto {
                 target_path,
                 remote_user,
                 position: position?,
+                auto_deploy: self.auto_deploy.unwrap_or(is_automatic),
+                auto: auto?,
                 clusters,
                 excluded,
                 shared,
