@@ -76,7 +76,7 @@ async fn a_job_deploys_follows_promotes_and_goes_back() {
     let done = admin
         .run(&format!("deploy shop/dev {first} --wait --key job-1"))
         .await;
-    done.with(0, "1 of 1 servers done", "running");
+    done.with(0, "1 of 1 servers done", "queued");
     let again = admin
         .run(&format!("deploy shop/dev {first} --wait --key job-1"))
         .await;
@@ -138,6 +138,7 @@ async fn the_exit_code_tells_what_became_of_it() {
         served.client("lena").await,
         served.client("dora").await,
     );
+    served.world.repository.write("page", "one");
     served.world.script("deploy.sh", "exit 3");
     served.world.commit("Fails").await;
     lena.run("deploy shop/dev")
@@ -148,7 +149,9 @@ async fn the_exit_code_tells_what_became_of_it() {
         .with(4, "awaiting approval", "");
     dora.run("approve shop/dev").await.with(3, "", "");
     admin.run("approve shop/dev").await.with(0, "Deployment 1:", "");
-    dora.run("log shop/dev --follow").await.with(1, "exit", "");
+    dora.run("log shop/dev --follow")
+        .await
+        .with(1, "web1 deploy", "failed");
     admin
         .run("deploy shop/dev nonsense")
         .await

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::connection::{DeployerClient, WAIT_AT_ONCE};
 use super::settings::ServerArgs;
 use super::targets::{Which, segment};
-use crate::cli::outcome::{CommandFailure, say};
+use crate::cli::outcome::{CommandFailure, complain, say};
 use crate::domain::Error;
 
 /// Between two looks at a log that is followed.
@@ -40,7 +40,9 @@ impl WaitArgs {
         let view = match self.wait || self.follow {
             true => {
                 let end = Instant::now() + Duration::from_secs(self.timeout * 60);
-                watch(connection, id, (self.follow && !json, !json), end).await?
+                let mut progress = Progress::new(!json && !self.follow);
+                progress.show(&view);
+                watch(connection, id, (self.follow && !json, progress), end).await?
             }
             false => view,
         };
@@ -88,6 +90,7 @@ pub(super) async fn run(args: &LogArgs) -> Result<(), CommandFailure> {
             return Ok(());
         }
         if rests(&view) && !more {
+            complain(sentence(&view));
             return ended(&view);
         }
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -139,10 +142,9 @@ impl FollowedLog {
 async fn watch(
     connection: &DeployerClient,
     id: i64,
-    (follow, shows): (bool, bool),
+    (follow, mut progress): (bool, Progress),
     end: Instant,
 ) -> Result<Value, CommandFailure> {
-    let mut progress = Progress::new(shows && !follow);
     let mut log = FollowedLog {
         id,
         after: 0,

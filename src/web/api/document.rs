@@ -50,6 +50,7 @@ fn make() -> Value {
     document["paths"] = Value::Object(generated.paths.0);
     rename_media_type(&mut document);
     close_requests(&mut document);
+    bound_numbers(&mut document);
     add_components(&mut document);
     let whole = document.clone();
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
@@ -119,6 +120,26 @@ fn rename_media_type(value: &mut Value) {
             fields.values_mut().for_each(rename_media_type);
         }
         Value::Array(items) => items.iter_mut().for_each(rename_media_type),
+        _ => {}
+    }
+}
+
+/// Says which numbers fit where the code has room for some only.
+fn bound_numbers(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let most = match fields.get("format").and_then(Value::as_str) {
+                Some("uint16") => Some(u32::from(u16::MAX)),
+                Some("uint32") => Some(u32::MAX),
+                Some("uint64") => None,
+                _ => return fields.values_mut().for_each(bound_numbers),
+            };
+            fields.entry("minimum").or_insert_with(|| 0.into());
+            if let Some(most) = most {
+                fields.entry("maximum").or_insert_with(|| most.into());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(bound_numbers),
         _ => {}
     }
 }

@@ -206,11 +206,6 @@ impl Conditions {
         if let Ok(value) = HeaderValue::from_str(&etag) {
             headers.insert(header::ETAG, value);
         }
-        // A client keeps an answer, and asks each time whether it is still so.
-        headers.insert(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("private, no-cache"),
-        );
         if is_known {
             headers.remove(header::CONTENT_TYPE);
             response.set_status(StatusCode::NOT_MODIFIED);

@@ -3,6 +3,7 @@
 mod conditions;
 mod documented;
 mod faults;
+mod generated;
 mod installation;
 mod pages;
 mod rights;

@@ -24,9 +24,14 @@ const OF_EVERYBODY: [&str; 8] = [
 ];
 
 async fn filled() -> TestSite {
+    filled_with(Options::default()).await
+}
+
+/// A site with one of everything, and people with and without rights.
+pub async fn filled_with(options: Options) -> TestSite {
     let site = TestSite::start_with(Options {
         policy: Some(POLICY),
-        ..Options::default()
+        ..options
     })
     .await;
     for account in ["admin", "rita", "nobody", "victim"] {
@@ -138,8 +143,8 @@ async fn whoever_has_no_right_gets_nothing_from_any_operation() {
     let site = filled().await;
     let nobody = Program::of(&site, "nobody").await;
     let guest = Program::guest(&site);
-    for (who, program) in [("nobody", nobody), ("guest", guest)] {
-        let odd: Vec<_> = walk(&program)
+    for (who, program) in [("nobody", &nobody), ("guest", &guest)] {
+        let odd: Vec<_> = walk(program)
             .await
             .into_iter()
             .filter(|(operation, _)| !OF_EVERYBODY.contains(&operation.as_str()))
@@ -148,7 +153,6 @@ async fn whoever_has_no_right_gets_nothing_from_any_operation() {
         assert!(odd.is_empty(), "{who}: {odd:#?}");
     }
     // What everybody may ask names nothing.
-    let nobody = Program::of(&site, "nobody").await;
     for path in ["/projects", "/drift", "/locks", "/health"] {
         let told = nobody.get(path).await;
         assert!(!told.text.contains("shop"), "{path}: {}", told.text);

@@ -99,7 +99,7 @@ impl DeploymentsApi {
         visitor: Visitor,
         deployment: Path<i64>,
         /// Seconds to wait for its end.
-        #[oai(validator(minimum(value = "0"), maximum(value = "300")))]
+        #[oai(validator(minimum(value = "0"), maximum(value = "60")))]
         wait: Query<Option<u32>>,
     ) -> poem::Result<JsonReply<DeploymentViewDto>> {
         let id = DeploymentId(deployment.0);

@@ -165,7 +165,7 @@ impl ActsApi {
         request: &Request,
         deployment: Path<i64>,
         /// Seconds to wait for its end.
-        #[oai(validator(minimum(value = "0"), maximum(value = "300")))]
+        #[oai(validator(minimum(value = "0"), maximum(value = "60")))]
         wait: Query<Option<u32>>,
         why: Json<ReasonDto>,
     ) -> poem::Result<Accepted<RequestedDto>> {
@@ -186,7 +186,7 @@ impl ActsApi {
         request: &Request,
         deployment: Path<i64>,
         /// Seconds to wait for its end.
-        #[oai(validator(minimum(value = "0"), maximum(value = "300")))]
+        #[oai(validator(minimum(value = "0"), maximum(value = "60")))]
         wait: Query<Option<u32>>,
         why: Json<ReasonDto>,
     ) -> poem::Result<Accepted<RequestedDto>> {
@@ -207,7 +207,7 @@ impl ActsApi {
         request: &Request,
         deployment: Path<i64>,
         /// Seconds to wait for its end.
-        #[oai(validator(minimum(value = "0"), maximum(value = "300")))]
+        #[oai(validator(minimum(value = "0"), maximum(value = "60")))]
         wait: Query<Option<u32>>,
         why: Json<ReasonDto>,
     ) -> poem::Result<Accepted<RequestedDto>> {
@@ -228,7 +228,7 @@ impl ActsApi {
         request: &Request,
         deployment: Path<i64>,
         /// Seconds to wait for its end.
-        #[oai(validator(minimum(value = "0"), maximum(value = "300")))]
+        #[oai(validator(minimum(value = "0"), maximum(value = "60")))]
         wait: Query<Option<u32>>,
         why: Json<ReasonDto>,
     ) -> poem::Result<Accepted<RequestedDto>> {
@@ -249,7 +249,7 @@ impl ActsApi {
         request: &Request,
         deployment: Path<i64>,
         /// Seconds to wait for its end.
-        #[oai(validator(minimum(value = "0"), maximum(value = "300")))]
+        #[oai(validator(minimum(value = "0"), maximum(value = "60")))]
         wait: Query<Option<u32>>,
         promotion: Json<PromotionDto>,
     ) -> poem::Result<Accepted<RequestedDto>> {

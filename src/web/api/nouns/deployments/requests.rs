@@ -98,7 +98,7 @@ impl RequestsApi {
         project: Path<String>,
         environment: Path<String>,
         /// Seconds to wait for its end.
-        #[oai(validator(minimum(value = "0"), maximum(value = "300")))]
+        #[oai(validator(minimum(value = "0"), maximum(value = "60")))]
         wait: Query<Option<u32>>,
         wanted: Json<DeployRequestDto>,
     ) -> poem::Result<Accepted<RequestedDto>> {

@@ -9,7 +9,9 @@ use crate::domain::{DeploymentId, DeploymentState, Result};
 use crate::web::visitor::Visitor;
 
 /// The longest that an answer is waited for, in seconds: proxies close what is silent for longer.
-const LONGEST_WAIT: u32 = 300;
+const LONGEST_WAIT: u32 = 60;
+/// How long before we would close a quiet connection ourselves the answer is sent.
+const BEFORE_QUIET: Duration = Duration::from_secs(5);
 /// How often the store is read although nothing rang: another instance may carry the deployment out.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -24,7 +26,14 @@ pub async fn until_it_rests(visitor: &Visitor, id: DeploymentId, seconds: Option
     let app = visitor.app();
     let mut events = app.hub().watch(id);
     let (watched, _) = watch::see(app, visitor.actor(), id).await?;
-    let end = Instant::now() + Duration::from_secs(seconds.min(LONGEST_WAIT).into());
+    let quiet = visitor
+        .site()
+        .settings
+        .connections
+        .quiet
+        .saturating_sub(BEFORE_QUIET);
+    let longest = Duration::from_secs(seconds.min(LONGEST_WAIT).into());
+    let end = Instant::now() + longest.min(quiet);
     let mut state = watched.deployment.state;
     while !rests(state) && Instant::now() < end {
         let next_look = (Instant::now() + LOOK_AGAIN).min(end);
