@@ -73,6 +73,7 @@ const LABELS: &[(&str, &str)] = &[
     ("readers", "Readable by the group alone"),
     ("remote_timeout", "Remote script timeout (s)"),
     ("remote_user", "Remote user"),
+    ("secret", "Secret of your own"),
     ("secrets", "Secret"),
     ("shared", "Shared paths"),
     ("strategy", "Strategy"),
