@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 
 use super::App;
 use super::history::{self, Visible};
+use super::naming;
 use super::places::OpenDeployment;
-use super::watch;
 use crate::domain::{
     Actor, Deployment, DeploymentId, DeploymentState, Instant, Result, ServerId, ServerState,
 };
@@ -179,7 +179,7 @@ fn waiting(
 }
 
 async fn obstacle(app: &App, actor: &Actor, other: Deployment) -> Obstacle {
-    let seen = watch::may_be_seen(app, actor, &other).await;
+    let seen = naming::may_be_seen(app, actor, &other).await;
     Obstacle {
         id: other.id,
         place: seen.then_some((other.project, other.environment)),

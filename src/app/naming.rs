@@ -5,7 +5,8 @@
 
 use super::App;
 use crate::domain::{
-    Action, Answer, ClusterId, Deployment, Environment, Error, Kind, Project, Resource, Result, ServerId,
+    Action, Actor, Answer, ClusterId, Deployment, Environment, Error, Kind, Project, Resource, Result,
+    ServerId,
 };
 use crate::store::{environments, projects};
 
@@ -65,6 +66,12 @@ pub async fn resource_now(app: &App, deployment: &Deployment) -> Result<Resource
     }
     let (project, environment) = place_of(app, deployment).await?;
     Ok(resource(&project, &environment))
+}
+
+/// Whether `actor` may view a deployment, by its present name.
+pub async fn may_be_seen(app: &App, actor: &Actor, deployment: &Deployment) -> bool {
+    let place = resource_now(app, deployment).await;
+    place.is_ok_and(|place| app.may(actor, Action::View, &place))
 }
 
 /// The action that an answer to a paused deployment of this kind needs: to continue is to deploy,

@@ -9,7 +9,7 @@ pub use self::watched::{Since, Watched, now};
 use super::App;
 use super::audit::comparison::correct;
 use super::naming::resource_now;
-use crate::domain::{Action, Actor, Deployment, DeploymentId, LogLine, Result};
+use crate::domain::{Action, Actor, DeploymentId, LogLine, Result};
 use crate::store::deployments;
 use crate::store::log::{self, FoundLines, LogFilter, LogWindow};
 
@@ -29,12 +29,6 @@ pub async fn see(app: &App, actor: &Actor, id: DeploymentId) -> Result<(Watched,
 
 /// How many lines one request searches for a text, a quarter of a second's work; a link continues.
 pub const SEARCHED: usize = 100_000;
-
-/// Whether `actor` may view a deployment, for a stream that asks again and again.
-pub async fn may_be_seen(app: &App, actor: &Actor, deployment: &Deployment) -> bool {
-    let place = resource_now(app, deployment).await;
-    place.is_ok_and(|place| app.may(actor, Action::View, &place))
-}
 
 /// At most `limit` lines of a deployment's log from line `from` on, for a stream whose viewer's
 /// permission was checked when it was opened and is checked again while it lasts.

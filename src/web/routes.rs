@@ -39,23 +39,8 @@ fn table() -> Table {
         .at(urls::activity(), get(activity::show))
         .at(urls::live(), get(activity::events))
         .at(urls::history(), get(history::show))
-        .at(urls::history_csv(), get(history::csv))
-        .at("/deployments/:id", get(deployment::show))
-        .at("/deployments/:id/acts", get(deployment::show_acts))
-        .at("/deployments/:id/state", get(deployment::show_state))
-        .at("/deployments/:id/events", get(deployment::events))
-        .at("/deployments/:id/log", get(deployment::download))
-        .at("/deployments/:id/cancel", post(deployment::acts::cancel))
-        .at("/deployments/:id/pause", post(deployment::acts::pause))
-        .at("/deployments/:id/unpause", post(deployment::acts::unpause))
-        .at("/deployments/:id/answer", post(deployment::acts::answer))
-        .at("/deployments/:id/approve", post(deployment::acts::approve))
-        .at("/deployments/:id/reject", post(deployment::acts::reject))
-        .at("/deployments/:id/retry", post(deployment::acts::retry))
-        .at("/deployments/:id/resume", post(deployment::acts::resume))
-        .at("/deployments/:id/promote", post(deployment::acts::promote))
-        .at("/deployments/:id/again", post(deployment::acts::again))
-        .at("/deployments/:id/rollback", post(deployment::acts::roll_back))
+        .at(urls::history_csv(), get(history::csv));
+    let routes = deployment_routes(routes)
         .at(urls::overview(), get(overview::index))
         .at(urls::search(), get(search::show))
         .at(urls::policy_may(), get(pages::policy::may::show))
@@ -84,6 +69,26 @@ fn table() -> Table {
             get(environment::live_release).post(environment::read_files),
         );
     audit_routes(pages::admin::routes::routes(routes)).nest(ROOT, api::endpoint())
+}
+
+fn deployment_routes(routes: Table) -> Table {
+    routes
+        .at("/deployments/:id", get(deployment::show))
+        .at("/deployments/:id/acts", get(deployment::show_acts))
+        .at("/deployments/:id/state", get(deployment::show_state))
+        .at("/deployments/:id/events", get(deployment::events))
+        .at("/deployments/:id/log", get(deployment::download))
+        .at("/deployments/:id/cancel", post(deployment::acts::cancel))
+        .at("/deployments/:id/pause", post(deployment::acts::pause))
+        .at("/deployments/:id/unpause", post(deployment::acts::unpause))
+        .at("/deployments/:id/answer", post(deployment::acts::answer))
+        .at("/deployments/:id/approve", post(deployment::acts::approve))
+        .at("/deployments/:id/reject", post(deployment::acts::reject))
+        .at("/deployments/:id/retry", post(deployment::acts::retry))
+        .at("/deployments/:id/resume", post(deployment::acts::resume))
+        .at("/deployments/:id/promote", post(deployment::acts::promote))
+        .at("/deployments/:id/again", post(deployment::acts::again))
+        .at("/deployments/:id/rollback", post(deployment::acts::roll_back))
 }
 
 fn audit_routes(routes: Table) -> Table {

@@ -12,6 +12,7 @@ mod many_of_a_kind;
 mod opening;
 mod people;
 mod renaming;
+mod saved_forms;
 
 use crate::support::setup::Setup;
 use crate::support::world::World;

@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::access::Permit;
 use crate::app::App;
-use crate::app::naming::resource;
-use crate::app::watch;
+use crate::app::naming::{self, resource};
 use crate::domain::standing::Help;
 use crate::domain::{
     Action, Actor, Cluster, ClusterId, DeploymentId, Environment, EnvironmentId, HeldData, Project,
@@ -184,7 +183,7 @@ pub async fn running(app: &App, permit: &Permit) -> Result<InUse> {
     let at_work = store::deployments::by_ids(&app.store, &at_work).await?;
     let mut seen = HashSet::new();
     for (id, deployment) in &at_work {
-        if watch::may_be_seen(app, permit.actor(), deployment).await {
+        if naming::may_be_seen(app, permit.actor(), deployment).await {
             seen.insert(*id);
         }
     }

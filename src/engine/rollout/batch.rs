@@ -91,10 +91,10 @@ async fn enough_stay(rollout: &Rollout<'_>, going: &HashSet<ServerId>) -> StepRe
         own.flat_map(ServerRollout::slots).collect()
     };
     loop {
-        let (sight, mut short) = (rotation.look().await?, None);
+        let (there, mut short) = (rotation.look().await?, None);
         let enough = |leaving: &[Slot]| {
             short = rollout.plan.pools.iter().find_map(|pool| {
-                let (up, beside) = rotation.up_in(pool, &sight, leaving);
+                let (up, beside) = rotation.up_in(pool, &there, leaving);
                 (!pool.allows(&up, beside, going)).then_some((pool, up, beside))
             });
             short.is_none()

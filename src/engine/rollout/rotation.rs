@@ -5,7 +5,7 @@
 //! Before every act the intent is stored, which also proves that the deployment is still ours; after it
 //! the outcome is stored.
 
-mod sight;
+mod backends;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

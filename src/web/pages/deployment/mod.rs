@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use self::acts::ActsView;
 use self::log::{LogQuery, LogView};
 use crate::app::audit::comparison::Contradiction;
+use crate::app::naming;
 use crate::app::watch::{self, Acts, Watched};
 use crate::domain::{CommitId, DeploymentId, PolicyLine, Result};
 use crate::web::assets;
@@ -229,7 +230,7 @@ pub async fn events(
     let messages = live::while_allowed(messages, period, move || {
         let (visitor, deployment) = (visitor.clone(), Arc::clone(&deployment));
         async move {
-            watch::may_be_seen(visitor.app(), visitor.actor(), &deployment).await
+            naming::may_be_seen(visitor.app(), visitor.actor(), &deployment).await
                 && visitor.still_stands().await
         }
     });

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::time::{Duration, timeout};
 
-use crate::app::{App, watch};
+use crate::app::{App, naming, watch};
 use crate::domain::log::HERE;
 use crate::domain::{DeploymentId, LogLine, Result, Stream as LineStream};
 use crate::engine::live::LiveEvent;
@@ -118,7 +118,7 @@ pub async fn answer(visitor: &Visitor, wanted: LogWanted, accept: &str) -> Resul
         let lines = live::while_allowed(follow(reader, events), period, move || {
             let (visitor, deployment) = (visitor.clone(), Arc::clone(&deployment));
             async move {
-                watch::may_be_seen(visitor.app(), visitor.actor(), &deployment).await
+                naming::may_be_seen(visitor.app(), visitor.actor(), &deployment).await
                     && visitor.still_stands().await
             }
         });

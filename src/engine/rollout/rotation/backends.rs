@@ -11,11 +11,11 @@ use crate::domain::{BalancerId, ServerId};
 use crate::engine::ending::StepResult;
 
 /// What the balancers of a rollout said.
-pub struct Sight(HashMap<BalancerId, State>);
+pub struct BackendsNow(HashMap<BalancerId, State>);
 
 impl Rotation {
     /// Asks the balancers who is in service now.
-    pub async fn look(&self) -> StepResult<Sight> {
+    pub async fn look(&self) -> StepResult<BackendsNow> {
         let balancers = self.service.balancers();
         let asked = balancers
             .iter()
@@ -24,13 +24,18 @@ impl Rotation {
         for (id, state) in join_all(asked).await {
             states.insert(id, state?);
         }
-        Ok(Sight(states))
+        Ok(BackendsNow(states))
     }
 
     /// The servers of a pool that are in service and do not leave it, and how many others are beside them.
     /// `leaving` are the places that other deployments are about to take out.
-    pub fn up_in(&self, pool: &BackendPool, sight: &Sight, leaving: &[Slot]) -> (HashSet<ServerId>, usize) {
-        let Some(state) = sight.0.get(&pool.balancer) else {
+    pub fn up_in(
+        &self,
+        pool: &BackendPool,
+        there: &BackendsNow,
+        leaving: &[Slot],
+    ) -> (HashSet<ServerId>, usize) {
+        let Some(state) = there.0.get(&pool.balancer) else {
             return (HashSet::new(), 0);
         };
         let is_here = |slot: &&Slot| slot.balancer == pool.balancer && slot.backend == pool.backend;
