@@ -152,7 +152,7 @@ async fn the_question_of_a_rollback_says_where_it_leads_and_what_runs_now() {
     }
     let seen = page(&world, "admin", all[1].0).await;
     let told = format!(
-        "Roll back all servers of dev to {}, the last success before this deployment? It runs {} now.",
+        "Roll back all servers of dev to {}, the last other commit that succeeded before this deployment? It runs {} now.",
         &all[0].1[..8],
         &all[2].1[..8]
     );

@@ -230,7 +230,7 @@ pub async fn answer(change: &Change, id: DeploymentId, answered: &Answered) -> R
     let paused = deployment.state == DeploymentState::Paused;
     let Some(pause) = deployment.pause.as_ref().filter(|_| paused) else {
         return Err(Error::conflict(format!(
-            "Deployment {id} is no longer paused. Check its present state."
+            "Deployment {id} is not paused. Check its present state."
         )));
     };
     if !pause.answers().contains(&answered.answer) {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::acts::ActsView;
 use self::log::{LogQuery, LogView};
+use crate::app::activity::Obstacle;
 use crate::app::audit::comparison::Contradiction;
 use crate::app::naming;
 use crate::app::watch::{self, Acts, Watched};
@@ -69,7 +70,17 @@ impl Page {
             diff_url(&watched, before.as_ref()),
             ActsView::new(&watched, allowed),
         );
-        let first = allowed.turn.as_ref().and_then(|turn| turn.behind.first());
+        let is_here = |other: &&Obstacle| {
+            let (project, environment) = watched.names();
+            other
+                .place
+                .as_ref()
+                .is_some_and(|place| (&*place.0, &*place.1) == (project, environment))
+        };
+        let first = allowed
+            .turn
+            .as_ref()
+            .and_then(|turn| turn.behind.iter().find(is_here));
         let origin = one.origin.map(|id| (origin_words(one, id), urls::deployment(id)));
         let pauses = one.pauses.iter().map(PauseView::new).collect();
         let contradictions = std::mem::take(&mut watched.contradictions);

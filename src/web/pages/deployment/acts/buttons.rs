@@ -184,7 +184,7 @@ fn promote(watched: &Watched, next: &Promotion) -> Button {
 fn roll_back(watched: &Watched, commit: &CommitId, runs_now: &[CommitId]) -> Button {
     let (one, plan) = (&watched.deployment, watched.plan.as_ref());
     let mut question = format!(
-        "Roll back {} of {} to {}, the last success before this deployment?",
+        "Roll back {} of {} to {}, the last other commit that succeeded before this deployment?",
         one.target,
         one.environment,
         commit.short()
