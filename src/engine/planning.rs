@@ -20,7 +20,7 @@ use crate::domain::{
     self, BalancerId, Cluster, Environment, EnvironmentId, Error, Hop, Plan, Result, Server, ServerId,
     Strategy,
 };
-use crate::store::{Reader, Store, balancers, clusters, deployments, servers};
+use crate::store::{Reader, Store, balancers, clusters, deployments, queue, servers};
 
 /// The clusters of an environment with their servers and balancers, as the store has them.
 #[derive(Debug, Clone)]
@@ -200,6 +200,7 @@ pub async fn prospect(
         }
     }
     mark_left_out(store, roster, &mut candidates).await?;
+    mark_returning(store, &mut candidates).await?;
     disputes.retain(|one: &Dispute| one.is_open(&candidates));
     for dispute in explained(store, disputes).await? {
         match asking {
@@ -319,6 +320,28 @@ async fn mark_left_out(store: &Store, roster: &Roster, candidates: &mut [Candida
         for (slot, standing) in &mut one.slots {
             if *standing == Standing::ByHand && own.contains(slot) {
                 *standing = Standing::LeftOut;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Servers that this deployment does not concern and that another one has out at the moment come back: they count
+/// as in service, and the rollout waits for them where it has to.
+async fn mark_returning(store: &Store, candidates: &mut [Candidate]) -> Result<()> {
+    let is_out = |one: &Candidate| {
+        let mut slots = one.slots.iter();
+        !one.meant && slots.any(|(_, standing)| *standing == Standing::ByHand)
+    };
+    if !candidates.iter().any(is_out) {
+        return Ok(());
+    }
+    let holders = queue::holders(store).await?;
+    let out = candidates.iter_mut().filter(|one| is_out(one));
+    for one in out.filter(|one| holders.contains_key(&one.server)) {
+        for (_, standing) in &mut one.slots {
+            if *standing == Standing::ByHand {
+                *standing = Standing::InService;
             }
         }
     }
