@@ -134,8 +134,10 @@ impl Request {
             .uri(uri)
             .header(header::HOST, self.host.as_deref().unwrap_or(to))
             .header(header::USER_AGENT, USER_AGENT)
-            .header(header::ACCEPT, "*/*")
             .header(header::CONNECTION, "close");
+        if !self.headers.iter().any(|(name, _)| name == header::ACCEPT) {
+            request = request.header(header::ACCEPT, "*/*");
+        }
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }

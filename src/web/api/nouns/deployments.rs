@@ -134,7 +134,8 @@ impl DeploymentsApi {
             text: text.0,
             seen: seen.0,
         };
-        let accept = request.header("accept").unwrap_or_default();
-        Ok(Raw(log::answer(&visitor, wanted, accept).await?))
+        let accepts = request.headers().get_all("accept").iter();
+        let accepts: Vec<&str> = accepts.filter_map(|one| one.to_str().ok()).collect();
+        Ok(Raw(log::answer(&visitor, wanted, &accepts.join(", ")).await?))
     }
 }
