@@ -56,12 +56,12 @@ pub fn replace_file(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&new, path)
 }
 
-/// Creates the directory `path` unless it exists. Its parent has to exist.
+/// Creates the directory `path` unless it exists, or somebody creates it at the same time. Its parent has to exist.
 pub fn make_directory(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
+    match DirBuilder::new().mode(OWN_DIRECTORY).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
     }
-    DirBuilder::new().mode(OWN_DIRECTORY).create(path)
 }
 
 /// Removes the rights of other accounts on `path`, if it exists. Returns its former mode if other
