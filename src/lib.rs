@@ -35,8 +35,8 @@
 //!   tree.
 //! - [`health`]: asks a server whether it serves its new release, from here or from itself.
 //! - [`oidc`] and [`plugin`]: ask OpenID providers, and programs and endpoints of the sysadmin's, who somebody is.
-//! - [`web`]: pages, fragments and live streams over HTTP. A handler extracts, calls `app` once
-//!   and hands a finished struct to its template.
+//! - [`web`]: pages, fragments and live streams over HTTP, and the JSON API in `web/api`. A handler extracts,
+//!   calls `app` once and hands a finished struct to its template, or answers it as JSON.
 //! - [`cli`] and [`config`], [`telemetry`], [`process`], [`clock`], `private`, `removal`, `free_room`: how the
 //!   program is started, set up, watched; how it starts others; how it knows the time; how it keeps its files to
 //!   itself, removes those of others, and leaves room on the disk.

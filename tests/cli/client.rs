@@ -163,7 +163,7 @@ async fn the_exit_code_tells_what_became_of_it() {
         .with(2, "", "There is nothing here that you may view");
     let nobody = Client {
         token: "wrong".to_owned(),
-        ..served.client("admin").await
+        url: admin.url.clone(),
     };
     nobody
         .run("status")

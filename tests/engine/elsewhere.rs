@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use deployer::app::deployments::DeployRequest;
 use deployer::balancer::Admin;
 use deployer::domain::deployment::Service;
-use deployer::domain::{Deployment, DeploymentState, Share, Strategy};
+use deployer::domain::{Deployment, DeploymentState, Environment, Share, Strategy};
+use deployer::store::{clusters, environments, projects};
 
 use super::fleet::{Fleet, ONE};
 use crate::support::world::World;
@@ -21,9 +22,23 @@ async fn deploy(fleet: &Fleet, environment: &str, commit: &str) -> Deployment {
     fleet.world.end(id).await
 }
 
+/// Lets both environments have a commit first; `changed` changes each.
+async fn side_by_side(fleet: &Fleet, changed: impl Fn(&mut Environment)) {
+    let store = &fleet.world.store;
+    let project = projects::by_name(store, "shop").await.unwrap();
+    for mut environment in environments::list(store, project.id).await.unwrap() {
+        environment.position = 1;
+        changed(&mut environment);
+        let tx = crate::support::store::change(store).await;
+        environments::update(&tx, &environment).await.unwrap();
+        crate::support::store::bring_in(tx).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_goes_back_only_when_no_environment_has_an_unfinished_release_there() {
     let mut fleet = Fleet::with(&[2], ONE, |project| project.environments(&["dev", "beta"])).await;
+    side_by_side(&fleet, |_| {}).await;
     let script = "[ \"$2\" != web1 ] || [ -e ~/mended-$1 ]";
     fleet.world.script("deploy.sh", script);
     let commit = fleet.world.commit("First").await;
@@ -65,19 +80,12 @@ async fn two_environments_with_a_server_each_in_one_backend_never_take_both_out(
     };
     let special = |project: crate::support::setup::Setup| project.environments(&["dev", "beta"]);
     let mut fleet = Fleet::with(&[1, 1], strategy, special).await;
-    let store = fleet.world.store.clone();
-    let all = deployer::store::clusters::list(&store).await.unwrap();
-    let project = deployer::store::projects::by_name(&store, "shop").await.unwrap();
-    for (name, cluster) in ["dev", "beta"].iter().zip(&all) {
-        let found = deployer::store::environments::by_name(&store, project.id, name).await;
-        let mut environment = found.unwrap();
-        environment.clusters = vec![cluster.id];
-        let tx = crate::support::store::change(&store).await;
-        deployer::store::environments::update(&tx, &environment)
-            .await
-            .unwrap();
-        crate::support::store::bring_in(tx).await;
-    }
+    let all = clusters::list(&fleet.world.store).await.unwrap();
+    side_by_side(&fleet, |environment| {
+        let own = usize::from(environment.name.as_str() == "beta");
+        environment.clusters = vec![all[own].id];
+    })
+    .await;
     fleet.world.script("deploy.sh", "sleep 0.5");
     let commit = fleet.world.commit("First").await;
     let beta = DeployRequest {

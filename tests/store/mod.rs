@@ -5,6 +5,7 @@ mod away;
 mod history;
 mod inventory;
 mod jobs;
+mod kept_answers;
 mod log;
 mod people;
 mod pushes;

@@ -58,7 +58,7 @@ impl WaitArgs {
 
 /// Print the log of a deployment.
 #[derive(Debug, clap::Args)]
-pub struct LogArgs {
+pub(crate) struct LogArgs {
     /// Its number, or PROJECT/ENVIRONMENT for the present one there.
     deployment: Which,
     /// Go on until it has ended.

@@ -35,7 +35,7 @@ impl<E> ApiDoor<E> {
     }
 }
 
-impl<E: Endpoint> Endpoint for ApiDoor<E> {
+impl<E: Endpoint + 'static> Endpoint for ApiDoor<E> {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
@@ -55,7 +55,7 @@ impl<E: Endpoint> Endpoint for ApiDoor<E> {
     }
 }
 
-impl<E: Endpoint> ApiDoor<E> {
+impl<E: Endpoint + 'static> ApiDoor<E> {
     async fn answer(&self, mut request: Request, visitor: &Visitor) -> poem::Result<Response> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         if path == DOCUMENT_PATH && matches!(method, Method::GET | Method::HEAD) {
@@ -73,11 +73,32 @@ impl<E: Endpoint> ApiDoor<E> {
         {
             return Ok(answer);
         }
-        let outcome = self.inner.call(request).await.map(IntoResponse::into_response);
         match repetition {
-            Some(repetition) => repetition.end(visitor, outcome).await,
-            None => conditions.apply(outcome?).await,
+            Some(repetition) => self.carry_out(request, visitor.clone(), repetition).await,
+            None => {
+                let response = self.inner.call(request).await.map(IntoResponse::into_response)?;
+                conditions.apply(response).await
+            }
         }
+    }
+
+    /// Carries out what has a key on a task of its own: a client that goes away and asks again finds its answer.
+    async fn carry_out(
+        &self,
+        request: Request,
+        visitor: Visitor,
+        repetition: Repetition,
+    ) -> poem::Result<Response> {
+        let inner = Arc::clone(&self.inner);
+        let doing = tokio::spawn(async move {
+            let app = visitor.app().clone();
+            let work = async {
+                let outcome = inner.call(request).await.map(IntoResponse::into_response);
+                repetition.end(&visitor, outcome).await
+            };
+            app.steadily(work).await
+        });
+        doing.await.unwrap_or_else(|_| Err(errors::panicked()))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Requests that a program makes up from the document: no answer is a fault of ours, and none is another than the
-//! document says.
+//! Requests that a program makes up from the document: every answer is one that the document has, which has no
+//! 500.
 //!
 //! Passed over where `SCHEMATHESIS` names no program; `tests/run` installs it and names it.
 #![allow(
@@ -66,7 +66,7 @@ async fn no_generated_request_gets_an_answer_that_is_not_documented() {
         ])
         .args([
             "--checks",
-            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
+            "status_code_conformance,content_type_conformance,response_schema_conformance",
         ])
         .arg("--header")
         .arg(format!("Authorization:Bearer {}", admin.token));
