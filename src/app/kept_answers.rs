@@ -12,6 +12,10 @@ use crate::store::kept_answers::{self, AnswerParts, KeptAnswer, under_way};
 /// How long answers are kept: longer than any program tries again.
 const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 
+/// A request that took longer was that of a deployer that was killed: what it made knows the key, or has a name
+/// that is taken.
+const LONGEST_REQUEST: TimeDelta = TimeDelta::minutes(3);
+
 /// The key of a request, bound to who sends it.
 #[derive(Debug, Clone)]
 pub struct RequestKey(String);
@@ -49,7 +53,8 @@ pub async fn begin(app: &App, key: &RequestKey, request: &str) -> Result<Repeate
     let now = app.now();
     let known = again(|| async {
         let record = app.store.record().await?;
-        let known = kept_answers::begin(&record, &key.0, request, (now, now - KEPT_FOR)).await?;
+        let since = (now, now - KEPT_FOR, now - LONGEST_REQUEST);
+        let known = kept_answers::begin(&record, &key.0, request, since).await?;
         record.commit().await?;
         Ok(known)
     });

@@ -82,6 +82,9 @@ pub struct AppParts {
     pub config: Arc<Config>,
 }
 
+/// The digest of a policy, and what its check found.
+type Linted = (String, Vec<Problem>);
+
 /// What all use cases share. Only use cases reach its parts, so `web` and `cli` cannot bypass them.
 /// Cheap to clone.
 #[derive(Clone)]
@@ -100,7 +103,7 @@ pub struct App {
     /// The last policy of the past that was asked about.
     past_policy: Arc<tokio::sync::Mutex<Option<PolicyAnswers>>>,
     /// The digest of the policy that was looked through last, and what a check says of it.
-    linted: Arc<parking_lot::Mutex<Option<(String, Vec<Problem>)>>>,
+    linted: Arc<parking_lot::Mutex<Option<Linted>>>,
     /// The ways to log in from outside.
     outside: Arc<Outside>,
     /// Pushes that arrive here.

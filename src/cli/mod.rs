@@ -64,7 +64,7 @@ enum Command {
     Completions(manuals::CompletionArgs),
     Man(manuals::ManualArgs),
     #[command(flatten)]
-    Client(client::ClientCommand),
+    Client(Box<client::ClientCommand>),
 }
 
 /// Runs the command given on the command line.
@@ -112,6 +112,6 @@ async fn run(command: Command) -> Result<(), CommandFailure> {
             Ok(())
         }
         Command::Man(args) => manuals::write::<CommandLine>(&args),
-        Command::Client(command) => Box::pin(client::run(command)).await,
+        Command::Client(command) => Box::pin(client::run(*command)).await,
     }
 }

@@ -110,14 +110,19 @@ impl ControlGroups {
         }
     }
 
-    /// Removes groups without processes.
+    /// Removes groups without processes that programs left which are gone: another deployer may be about to enter
+    /// one that it has just made.
     fn sweep(&self) {
         for entry in fs::read_dir(&self.own).into_iter().flatten().flatten() {
-            if entry
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(PREFIX.as_bytes())
-            {
+            let name = entry.file_name();
+            let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+                continue;
+            };
+            let maker = rest.trim_start_matches('-').split('-').next().unwrap_or_default();
+            let is_alive = maker.parse::<u32>().is_ok_and(|maker| {
+                maker != std::process::id() && Path::new(&format!("/proc/{maker}")).exists()
+            });
+            if !is_alive {
                 // One that is in use cannot be removed.
                 _ = fs::remove_dir(entry.path());
             }

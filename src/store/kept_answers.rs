@@ -32,7 +32,7 @@ pub struct AnswerParts {
 }
 
 /// Begins the request with the digest `request` under the key `key`, or gives what is kept under it. Forgets what
-/// was kept before `oldest`.
+/// was kept before `oldest`, and what was begun before `dead` and never answered.
 ///
 /// # Errors
 /// A conflict, when the same key arrives twice at this moment.
@@ -40,10 +40,14 @@ pub async fn begin(
     record: &Record,
     key: &str,
     request: &str,
-    (now, oldest): (Instant, Instant),
+    (now, oldest, dead): (Instant, Instant, Instant),
 ) -> Result<Option<KeptAnswer>> {
     Entity::delete_many()
-        .filter(Column::MadeAt.lt(micros(oldest)))
+        .filter(
+            Column::MadeAt
+                .lt(micros(oldest))
+                .or(Column::Status.is_null().and(Column::MadeAt.lt(micros(dead)))),
+        )
         .exec(record.connection())
         .await?;
     let known = Entity::find()

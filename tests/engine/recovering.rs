@@ -54,7 +54,7 @@ async fn an_interrupted_deployment_is_closed_at_the_next_start_with_the_truth_pe
         (StepKind::Activate, "It still runs what it ran before."),
         (
             StepKind::Deploy,
-            "What it runs is not known. Look at the server, then deploy again.",
+            "It runs nothing, as the release in use was deleted. Deploy again.",
         ),
     ];
     for (last, truth) in truths {

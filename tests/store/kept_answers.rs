@@ -11,7 +11,13 @@ async fn an_answer_is_kept_under_its_key_for_a_day(on: Database) {
     let begin = async |key: &str, request: &str, hours: i64| {
         let now = noon() + TimeDelta::hours(hours);
         let record = store.store.record().await.unwrap();
-        let found = kept_answers::begin(&record, key, request, (now, now - TimeDelta::hours(24))).await;
+        let found = kept_answers::begin(
+            &record,
+            key,
+            request,
+            (now, now - TimeDelta::hours(24), now - TimeDelta::minutes(3)),
+        )
+        .await;
         let found = found.unwrap();
         record.commit().await.unwrap();
         found

@@ -154,6 +154,9 @@ impl TryFrom<Vec<String>> for WordLines {
 
     fn try_from(texts: Vec<String>) -> Result<Self, String> {
         let is_long = |text: &String| text.chars().count() > TEXT_LIMIT;
+        if texts.iter().any(|text| text.trim().is_empty()) {
+            return Err("An empty text is in every message. Leave it out.".to_owned());
+        }
         if texts.len() > MOST_TEXTS || texts.iter().any(is_long) {
             return Err(format!(
                 "Write at most {MOST_TEXTS} lines of at most {TEXT_LIMIT} characters."

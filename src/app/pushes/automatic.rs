@@ -137,11 +137,7 @@ pub(super) async fn attempt(
     let Some(commit) = progress.pending.clone() else {
         return Ok(AutoOutcome::none("Nothing waits."));
     };
-    let refused = match not_now(app, place).await? {
-        Ok(()) => None,
-        Err(refused) => Some(refused),
-    };
-    if let Some((not_now, is_for_good)) = refused {
+    if let Err((not_now, is_for_good)) = not_now(app, place).await? {
         let drops = place.environment.options.auto.when_refused == WhenRefused::Drop;
         return match is_for_good || drops {
             true => dropped(app, place, progress, &not_now.why).await,

@@ -25,7 +25,7 @@ pub(super) struct WaitArgs {
     #[arg(long)]
     follow: bool,
     /// Minutes to wait at most; it goes on without this command.
-    #[arg(long, value_name = "MINUTES", default_value_t = 120)]
+    #[arg(long, value_name = "MINUTES", default_value_t = 120, value_parser = clap::value_parser!(u64).range(..=100_000))]
     timeout: u64,
 }
 

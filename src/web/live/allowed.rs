@@ -21,10 +21,25 @@ struct Checked<J> {
     is_allowed: J,
 }
 
-/// `messages` for as long as `is_allowed` is true; it is asked once per `period`.
+/// `messages` for as long as `is_allowed` is true, and then the message that ends a page's stream; it is asked once
+/// per `period`.
 pub fn while_allowed<J, F>(
     messages: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     period: Duration,
+    is_allowed: J,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static
+where
+    J: Fn() -> F + Send + 'static,
+    F: Future<Output = bool> + Send,
+{
+    while_allowed_else(messages, period, message::end(), is_allowed)
+}
+
+/// The same with `last` as the last message.
+pub fn while_allowed_else<J, F>(
+    messages: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    period: Duration,
+    last: Bytes,
     is_allowed: J,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static
 where
@@ -38,17 +53,17 @@ where
         again,
         is_allowed,
     };
-    futures_util::stream::unfold(Some(start), |checked| async move {
-        let mut checked = checked?;
+    futures_util::stream::unfold(Some((start, last)), |checked| async move {
+        let (mut checked, last) = checked?;
         loop {
             tokio::select! {
                 biased;
                 _ = checked.again.tick() => {
                     if !(checked.is_allowed)().await {
-                        return Some((Ok(message::end()), None));
+                        return Some((Ok(last), None));
                     }
                 }
-                message = checked.messages.next() => return message.map(|one| (one, Some(checked))),
+                message = checked.messages.next() => return message.map(|one| (one, Some((checked, last)))),
             }
         }
     })

@@ -27,7 +27,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use poem::{Body, Response};
 
-pub use self::allowed::while_allowed;
+pub use self::allowed::{while_allowed, while_allowed_else};
 use self::changes::Changes;
 use self::channel::Channels;
 pub use self::message::LineFilter;

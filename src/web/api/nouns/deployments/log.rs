@@ -18,6 +18,8 @@ use crate::web::live;
 use crate::web::terminal;
 use crate::web::visitor::Visitor;
 
+/// The last event of a stream whose reader may not see the deployment any more. The deployment goes on.
+const REFUSED: Bytes = Bytes::from_static(b"event: refused\ndata: {}\n\n");
 /// Lines read at once.
 const WINDOW: usize = 1_000;
 /// How often a quiet stream says that it is there.
@@ -115,7 +117,7 @@ pub async fn answer(visitor: &Visitor, wanted: LogWanted, accept: &str) -> Resul
     if form == Form::Events {
         let (visitor, deployment) = (visitor.clone(), Arc::new(watched.deployment));
         let period = visitor.site().settings.check_viewers_every;
-        let lines = live::while_allowed(follow(reader, events), period, move || {
+        let lines = live::while_allowed_else(follow(reader, events), period, REFUSED, move || {
             let (visitor, deployment) = (visitor.clone(), Arc::clone(&deployment));
             async move {
                 naming::may_be_seen(visitor.app(), visitor.actor(), &deployment).await
@@ -179,21 +181,13 @@ fn whole(
     })
 }
 
-/// Where a stream that follows a log is.
-enum Following {
-    Reading(Reader, Receiver<LiveEvent>),
-    Ended,
-}
-
 /// The lines that there are and those that come, until the deployment has ended.
 fn follow(
     reader: Reader,
     events: Receiver<LiveEvent>,
 ) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
-    stream::unfold(Following::Reading(reader, events), |at| async move {
-        let Following::Reading(mut reader, mut events) = at else {
-            return None;
-        };
+    stream::unfold(Some((reader, events)), |at| async move {
+        let (mut reader, mut events) = at?;
         loop {
             // Asked first: what is stored before the end is read after it.
             let ended = match watch::now(&reader.app, reader.id).await {
@@ -202,21 +196,21 @@ fn follow(
                     .state
                     .is_final()
                     .then_some(watched.deployment.state),
-                Err(error) => return Some((Err(std::io::Error::other(error)), Following::Ended)),
+                Err(error) => return Some((Err(std::io::Error::other(error)), None)),
             };
             match reader.more().await {
-                Ok(Some(text)) => return Some((Ok(text), Following::Reading(reader, events))),
+                Ok(Some(text)) => return Some((Ok(text), Some((reader, events)))),
                 Ok(None) => {}
-                Err(error) => return Some((Err(std::io::Error::other(error)), Following::Ended)),
+                Err(error) => return Some((Err(std::io::Error::other(error)), None)),
             }
             if let Some(state) = ended {
                 let end = format!("event: end\ndata: {}\n\n", json!({ "state": state.as_str() }));
-                return Some((Ok(Bytes::from(end)), Following::Ended));
+                return Some((Ok(Bytes::from(end)), None));
             }
             match timeout(KEEP_ALIVE, events.recv()).await {
                 Err(_) => {
                     let comment = Bytes::from_static(b": still here\n\n");
-                    return Some((Ok(comment), Following::Reading(reader, events)));
+                    return Some((Ok(comment), Some((reader, events))));
                 }
                 Ok(_) => while events.try_recv().is_ok() {},
             }

@@ -74,7 +74,10 @@ pub struct SettingsDto {
     shared: Option<Vec<String>>,
     /// The group on servers that may read what is deployed; empty: every account may.
     readers: Option<String>,
+    /// Those that are added or changed; the others stay.
     variables: Option<BTreeMap<String, VariableDto>>,
+    /// The names of variables that are taken away; only in requests.
+    variables_removed: Option<Vec<String>>,
     /// Seconds a script on the deployer's host may take.
     local_timeout: Option<u32>,
     /// Seconds a script on a server may take.
@@ -126,6 +129,7 @@ impl SettingsDto {
             shared: Some(options.shared.clone()),
             readers: options.readers.clone(),
             variables: Some(variables.map(|(name, one)| (name.clone(), one.into())).collect()),
+            variables_removed: None,
             local_timeout: small(options.local_timeout),
             remote_timeout: small(options.remote_timeout),
             parallel: Some(options.parallel),
@@ -255,11 +259,15 @@ impl SettingsDto {
     }
 
     fn variables(&self, fields: &mut Fields, options: &EnvironmentOptions) -> Option<VariablesSpec> {
-        let kept = || {
-            let known = options.variables.iter();
-            known.map(|(name, one)| (name.clone(), one.into())).collect()
-        };
-        let wanted: BTreeMap<String, VariableDto> = self.variables.clone().unwrap_or_else(kept);
+        let known = options.variables.iter();
+        let mut wanted: BTreeMap<String, VariableDto> =
+            known.map(|(name, one)| (name.clone(), one.into())).collect();
+        for name in self.variables_removed.iter().flatten() {
+            if wanted.remove(name).is_none() {
+                fields.complain("variables_removed", format!("There is no variable {name}."));
+            }
+        }
+        wanted.extend(self.variables.clone().unwrap_or_default());
         let mut spec = VariablesSpec::default();
         let mut complete = true;
         for (name, one) in &wanted {
