@@ -275,12 +275,14 @@ fn bitbucket_names_several_branches_at_once() {
             change("refs/heads/old", "DELETE"), change("refs/tags/v1", "ADD"),
         ],
     });
-    let Ok(Told::Branches(branches)) = told(
+    let said = told(
         HookSender::Bitbucket,
         ("x-event-key", "repo:refs_changed"),
         &server,
-    ) else {
-        panic!("these are branches");
+    );
+    let branches = match &said {
+        Ok(Told::Branches(branches)) => branches.as_slice(),
+        _ => &[],
     };
     let names: Vec<&str> = branches.iter().map(|branch| branch.name.as_str()).collect();
     assert_eq!(names, ["main", "new"]);
