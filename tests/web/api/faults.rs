@@ -84,7 +84,13 @@ async fn bodies_that_are_none_are_told() {
         .request("POST", path)
         .header("content-type", "application/json");
     dora.send(request.body(large)).await.problem(413, "too-large");
+}
 
+#[tokio::test]
+async fn every_field_that_is_wrong_is_told() {
+    let site = site().await;
+    let dora = Program::of(&site, "dora").await;
+    let path = "/projects/shop/environments/dev/deployments";
     let body =
         json!({ "comit": "x", "target": { "server": 1 }, "strategy": { "kind": "odd" }, "at": "soon" });
     let odd = dora.post(path, &body).await.problem(422, "invalid");
