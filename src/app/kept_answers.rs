@@ -14,7 +14,7 @@ const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 
 /// A request that took longer was that of a deployer that was killed: what it made knows the key, or has a name
 /// that is taken.
-const LONGEST_REQUEST: TimeDelta = TimeDelta::minutes(3);
+const DEAD_AFTER: TimeDelta = TimeDelta::minutes(3);
 
 /// The key of a request, bound to who sends it.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub async fn begin(app: &App, key: &RequestKey, request: &str) -> Result<Repeate
     let now = app.now();
     let known = again(|| async {
         let record = app.store.record().await?;
-        let since = (now, now - KEPT_FOR, now - LONGEST_REQUEST);
+        let since = (now, now - KEPT_FOR, now - DEAD_AFTER);
         let known = kept_answers::begin(&record, &key.0, request, since).await?;
         record.commit().await?;
         Ok(known)

@@ -37,7 +37,7 @@ async fn side_by_side(fleet: &Fleet, changed: impl Fn(&mut Environment)) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_goes_back_only_when_no_environment_has_an_unfinished_release_there() {
-    let mut fleet = Fleet::with(&[2], ONE, |project| project.environments(&["dev", "beta"])).await;
+    let mut fleet = Fleet::with(&[3], ONE, |project| project.environments(&["dev", "beta"])).await;
     side_by_side(&fleet, |_| {}).await;
     let script = "[ \"$2\" != web1 ] || [ -e ~/mended-$1 ]";
     fleet.world.script("deploy.sh", script);
@@ -64,7 +64,7 @@ async fn a_server_goes_back_only_when_no_environment_has_an_unfinished_release_t
     let all = deploy(&fleet, "beta", &commit).await;
     assert_eq!(all.state, DeploymentState::Succeeded, "{}", all.outcome);
     let start = Instant::now();
-    while fleet.admins().await != [Admin::Ready, Admin::Ready] {
+    while fleet.admins().await != [Admin::Ready; 3] {
         assert!(start.elapsed() < PATIENCE, "it is never put back");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
