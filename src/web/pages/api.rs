@@ -25,6 +25,12 @@ struct ReferencePage {
     problems: &'static [ProblemKind],
 }
 
+/// A text of the document in pieces, each with whether it is code: what stands between backticks.
+pub fn pieces(text: &str) -> Vec<(bool, &str)> {
+    let pieces = text.split('`').enumerate();
+    pieces.map(|(at, piece)| (at % 2 == 1, piece)).collect()
+}
+
 /// The document, in the form that the page draws.
 struct Reference {
     about: Vec<String>,
